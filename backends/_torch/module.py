@@ -1,0 +1,71 @@
+"""The layer vocabulary as a torch module, shared by every backend that trains with torch."""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from torch import nn
+
+# canonical part of a weight's name -> torch's own
+_PARTS = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
+
+
+class AlwaysDropout(nn.Module):
+    """Dropout that doesn't know about evaluation: the study's fault, F.dropout without training=."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, inputs):
+        return nn.functional.dropout(inputs, self.rate, training=True)
+
+
+def _layer(layer):
+    kind = layer["kind"]
+    if kind == "conv":
+        return nn.Conv2d(layer["in"], layer["out"], layer["kernel"])
+    if kind == "dense":
+        return nn.Linear(layer["in"], layer["out"])
+    if kind == "norm":
+        return nn.BatchNorm2d(layer["channels"], eps=1e-5, momentum=0.1)
+    if kind == "relu":
+        return nn.ReLU()
+    if kind == "pool":
+        return nn.MaxPool2d(layer["size"])
+    if kind == "dropout":
+        return AlwaysDropout(layer["rate"]) if layer["always"] else nn.Dropout(layer["rate"])
+    if kind == "flatten":
+        return nn.Flatten()
+    if kind == "softmax":
+        return nn.Softmax(dim=1)
+    raise KeyError(kind)
+
+
+def build(layers):
+    """Return the model of `layers` as an nn.Sequential whose named layers keep their canonical names."""
+    return nn.Sequential(
+        OrderedDict((layer.get("name", "layer{}".format(index)), _layer(layer)) for index, layer in enumerate(layers))
+    )
+
+
+def canonical_tensors(model, names):
+    """Return name -> the model's own tensor (parameter or buffer) for canonical `names`, in that order."""
+    state = model.state_dict(keep_vars=True)
+    tensors = OrderedDict()
+    for name in names:
+        layer, part = name.split(".")
+        tensors[name] = state["{}.{}".format(layer, _PARTS.get(part, part))].detach()
+    return tensors
+
+
+def set_weights(tensors, values):
+    """Copy canonical numpy or torch `values` into `tensors`, in place."""
+    for name, tensor in tensors.items():
+        value = values[name]
+        tensor.copy_(value if torch.is_tensor(value) else torch.from_numpy(np.array(value)))
+
+
+def get_weights(tensors):
+    """Return the tensors as canonical numpy float32 copies."""
+    return OrderedDict((name, tensor.cpu().numpy().copy()) for name, tensor in tensors.items())

@@ -1,0 +1,211 @@
+# /// script
+# dependencies = ["numpy"]
+#
+# [tool.bench]
+# framework = "numpy"
+# imports = ["numpy"]
+# environment = "harness"
+# ///
+"""Reference: numpy in float64, slow and readable; the golden answers."""
+
+import numpy as np
+from bench.backend import Backend, Unsupported
+from bench.job import scaled
+
+EPSILON, MOVE = 1e-5, 0.1  # batch normalisation
+
+
+class Adapter(Backend):
+    """Federated averaging (McMahan et al. 2017, algorithm 1), every derivative by hand."""
+
+    def open(self, job, weights):
+        if job.device != "cpu":
+            raise Unsupported("timing.device = {}: numpy computes on the CPU".format(job.device))
+        self.layers = job.layers
+        self.training = job.training
+        self.current = {name: array.astype(np.float64) for name, array in weights.items()}
+
+    def load(self, files, form):
+        self.samples = scaled(files.read(form))
+        self.labels = np.array(files.labels)
+
+    def round(self, work):
+        examples = sum(client.examples for client in work.clients)
+        average = {name: np.zeros_like(array) for name, array in self.current.items()}
+        for client in work.clients:
+            local = self._train(client)
+            for name, array in local.items():
+                average[name] += client.examples / examples * array
+        self.current = average
+
+    def _train(self, client):
+        """SGD over the client's batches, from the current weights."""
+        draw = np.random.RandomState(client.seed % 2**32)
+        weights = {name: array.copy() for name, array in self.current.items()}
+        velocity = {name: np.zeros_like(array) for name, array in weights.items()}
+        for batch in client.batches:
+            inputs = self.samples[batch].astype(np.float64)
+            logits, backward = forward(self.layers, weights, inputs, draw, train=True)
+            gradients = backward(cross_entropy_gradient(logits, self.labels[batch]))
+            for name, gradient in gradients.items():
+                step = gradient + self.training.weight_decay * weights[name]
+                velocity[name] = self.training.momentum * velocity[name] + step
+                weights[name] -= self.training.lr * velocity[name]
+        return weights
+
+    def weights(self):
+        return {name: array.astype(np.float32) for name, array in self.current.items()}
+
+    def predict(self, inputs):
+        draw = np.random.RandomState(0)
+        parts = [
+            forward(self.layers, self.current, inputs[start : start + 100].astype(np.float64), draw, train=False)[0]
+            for start in range(0, len(inputs), 100)
+        ]
+        return np.concatenate(parts).astype(np.float32)
+
+
+def cross_entropy_gradient(logits, targets):
+    """Return d(mean cross-entropy)/d(logits): (softmax - one hot) / n."""
+    gradient = softmax(logits)
+    gradient[np.arange(len(targets)), targets] -= 1.0
+    return gradient / len(targets)
+
+
+def softmax(logits):
+    """Return the row-wise softmax of (n, classes)."""
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+def forward(layers, weights, inputs, draw, train):
+    """Return the model's output and a function from its gradient to the gradients of the weights.
+
+    `inputs` float64 (n, channel, height, width); in training the statistics of batch normalisation move in
+    `weights`, in place.
+    """
+    backwards = []
+    value = inputs
+    for layer in layers:
+        value, back = LAYERS[layer["kind"]](layer, weights, value, draw, train)
+        backwards.append(back)
+
+    def backward(gradient):
+        gradients = {}
+        for back in reversed(backwards):
+            gradient, own = back(gradient)
+            gradients.update(own)
+        return gradients
+
+    return value, backward
+
+
+def conv(layer, weights, value, draw, train):
+    kernel = weights[layer["name"] + ".weight"]
+    bias = weights[layer["name"] + ".bias"]
+    side = layer["kernel"]
+    rows, columns = value.shape[2] - side + 1, value.shape[3] - side + 1
+    windows = np.lib.stride_tricks.sliding_window_view(value, (side, side), axis=(2, 3))
+    patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(value) * rows * columns, -1)
+    flat = kernel.reshape(len(kernel), -1)
+    output = (patches @ flat.T + bias).reshape(len(value), rows, columns, -1).transpose(0, 3, 1, 2)
+
+    def back(gradient):
+        outer = gradient.transpose(0, 2, 3, 1).reshape(-1, len(kernel))
+        own = {
+            layer["name"] + ".weight": (outer.T @ patches).reshape(kernel.shape),
+            layer["name"] + ".bias": outer.sum(axis=0),
+        }
+        spread = (outer @ flat).reshape(len(value), rows, columns, value.shape[1], side, side)
+        inner = np.zeros_like(value)
+        for row in range(side):
+            for column in range(side):
+                inner[:, :, row : row + rows, column : column + columns] += spread[..., row, column].transpose(0, 3, 1, 2)
+        return inner, own
+
+    return output, back
+
+
+def norm(layer, weights, value, draw, train):
+    """Ioffe and Szegedy 2015, algorithm 1, over batch, height and width."""
+    scale, shift, mean, variance = (weights[layer["name"] + "." + part] for part in ("scale", "shift", "mean", "variance"))
+    axes, column = (0, 2, 3), (1, -1, 1, 1)
+    count = value.size // value.shape[1]
+    if train:
+        own_mean, own_variance = value.mean(axis=axes), value.var(axis=axes)
+        mean += MOVE * (own_mean - mean)
+        variance += MOVE * (own_variance * count / (count - 1) - variance)
+    else:
+        own_mean, own_variance = mean, variance
+    deviation = np.sqrt(own_variance + EPSILON).reshape(column)
+    normal = (value - own_mean.reshape(column)) / deviation
+
+    def back(gradient):
+        own = {layer["name"] + ".scale": (gradient * normal).sum(axis=axes), layer["name"] + ".shift": gradient.sum(axis=axes)}
+        centred = gradient - gradient.mean(axis=axes, keepdims=True)
+        inner = centred - normal * (gradient * normal).mean(axis=axes, keepdims=True)
+        return scale.reshape(column) / deviation * inner, own
+
+    return scale.reshape(column) * normal + shift.reshape(column), back
+
+
+def relu(layer, weights, value, draw, train):
+    return np.maximum(value, 0.0), lambda gradient: (gradient * (value > 0), {})
+
+
+def pool(layer, weights, value, draw, train):
+    """Max-pooling; the first of equal values gets the gradient, an odd last row and column none."""
+    size = layer["size"]
+    count, channels, rows, columns = value.shape[0], value.shape[1], value.shape[2] // size, value.shape[3] // size
+    cut = value[:, :, : rows * size, : columns * size]
+    blocks = cut.reshape(count, channels, rows, size, columns, size).transpose(0, 1, 2, 4, 3, 5)
+    blocks = blocks.reshape(count, channels, rows, columns, size * size)
+    winner = blocks.argmax(axis=-1)[..., None]
+
+    def back(gradient):
+        spread = np.zeros_like(blocks)
+        np.put_along_axis(spread, winner, gradient[..., None], axis=-1)
+        spread = spread.reshape(count, channels, rows, columns, size, size).transpose(0, 1, 2, 4, 3, 5)
+        inner = np.zeros_like(value)
+        inner[:, :, : rows * size, : columns * size] = spread.reshape(cut.shape)
+        return inner, {}
+
+    return np.take_along_axis(blocks, winner, axis=-1)[..., 0], back
+
+
+def dropout(layer, weights, value, draw, train):
+    if not (train or layer["always"]):
+        return value, lambda gradient: (gradient, {})
+    mask = (draw.random_sample(value.shape) >= layer["rate"]) / (1.0 - layer["rate"])
+    return value * mask, lambda gradient: (gradient * mask, {})
+
+
+def flatten(layer, weights, value, draw, train):
+    return value.reshape(len(value), -1), lambda gradient: (gradient.reshape(value.shape), {})
+
+
+def dense(layer, weights, value, draw, train):
+    matrix, bias = weights[layer["name"] + ".weight"], weights[layer["name"] + ".bias"]
+
+    def back(gradient):
+        own = {layer["name"] + ".weight": gradient.T @ value, layer["name"] + ".bias": gradient.sum(axis=0)}
+        return gradient @ matrix, own
+
+    return value @ matrix.T + bias, back
+
+
+def softmax_layer(layer, weights, value, draw, train):
+    output = softmax(value)
+    return output, lambda gradient: (output * (gradient - (gradient * output).sum(axis=1, keepdims=True)), {})
+
+
+LAYERS = {
+    "conv": conv,
+    "norm": norm,
+    "relu": relu,
+    "pool": pool,
+    "dropout": dropout,
+    "flatten": flatten,
+    "dense": dense,
+    "softmax": softmax_layer,
+}

@@ -1,0 +1,43 @@
+"""The contract between fedbench and a federated-learning framework.
+
+An adapter is one file with a class `Adapter(Backend)`. The worker makes one instance in a process of its
+own and calls `open`, `load`, then `round` and `predict` as the plan says. The worker holds the clock; the
+adapter trains. This file also runs inside backend environments: standard library and numpy only, Python 3.7.
+"""
+
+
+class Unsupported(Exception):
+    """Raised by an adapter that can't honour the job, with the reason: a skip, never a silent difference."""
+
+
+class Backend:
+    """One framework. Weights are always canonical: a dict name -> float32 array, see `bench.model`."""
+
+    def open(self, job, weights):
+        """Build the model with these initial weights. `job` is a `bench.job.Job`.
+
+        Raise `Unsupported(reason)` for whatever of the job the framework can't do.
+        """
+        raise NotImplementedError
+
+    def load(self, files, form):
+        """Read the samples into what the framework trains on. `files` is a `bench.job.Files`."""
+        raise NotImplementedError
+
+    def round(self, work):
+        """Train one round of federated averaging: `work` is a `bench.job.Work`.
+
+        Every member of the cohort starts from the current weights, takes one SGD step a batch in the given
+        order (mean cross-entropy; momentum starts at zero each round), and the new weights are the mean of
+        the members' weights, weighted by `client.examples`. A pure function of (weights, work); returns when
+        the device is idle.
+        """
+        raise NotImplementedError
+
+    def weights(self):
+        """Return the current canonical weights, or None where the method has none."""
+        raise NotImplementedError
+
+    def predict(self, inputs):
+        """Return logits, float32 (n, classes), of `inputs`, float32 (n, channel, height, width)."""
+        raise NotImplementedError

@@ -1,0 +1,294 @@
+"""The command line. Only typer and the standard library are imported here: `bench --help` must not wait."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from bench import __version__
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.spec import Experiment
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="""One federated experiment on several frameworks: proven equal, timed fairly, side by side.
+
+    Start with:  bench run --backends torch,tff
+    """,
+)
+
+Backends = Annotated[
+    str,
+    typer.Option(
+        "--backends",
+        "-b",
+        help="Comma-separated names, NAME@VERSION for another version of a framework, or paths of adapter files."
+        " The first is what the others' ratios are taken against.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a setting; a list, key=[1,2], makes a grid."),
+]
+
+
+@app.command()
+def run(
+    experiment: Annotated[
+        str, typer.Argument(help="An experiment that ships (see bench list), or a TOML file.")
+    ] = "quick",
+    backends: Backends = "torch,tff",
+    settings: Settings = None,
+    repeats: Annotated[int | None, typer.Option(help="Short for --set timing.repeats=N.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew rather than go on with an unfinished run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its digests; train nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON on standard output.")] = False,
+    allow_skips: Annotated[bool, typer.Option("--allow-skips", help="A skipped backend is no failure.")] = False,
+) -> None:
+    """Run an experiment on several backends and print the comparison.
+
+    \b
+    bench run --backends torch,tff                      the quick experiment
+    bench run my.toml --backends torch,./mine.py        your own spec, your own backend
+    bench run quick --set federation.clients=[3,10]     a grid
+    bench run --set data.dataset=xray --set data.source=FOLDER
+
+    The same command goes on with a run that was interrupted. Exit codes: 0 all done; 1 a backend failed,
+    was skipped, or failed its certificate; 2 bad input; 130 interrupted.
+    """
+    from rich.console import Console
+
+    from bench import display, plugins, record, runner
+
+    chosen = _experiment(experiment, [*(settings or []), *([f"timing.repeats={repeats}"] if repeats else [])])
+    names = _names(backends)
+    console = Console(stderr=True)
+    with display.make(console) as shown:
+        if dry_run:
+            for name in names:
+                plugins.find("backends", plugins.parse_request(name)[0])
+            _print_plan(runner.prepare(chosen, shown))
+            return
+        folder, comparison = runner.run(chosen, names, out, shown, fresh)
+    if as_json:
+        import json
+
+        print(json.dumps(comparison, indent=1))
+    else:
+        print(_render("terminal", comparison, colour=sys.stdout.isatty()))
+    for name in ("markdown", "csv"):
+        _write_report(name, comparison, folder)
+    console.print(f"Results: {folder}", markup=False, highlight=False, soft_wrap=True)
+    problems = record.problems(comparison, allow_skips)
+    for problem in problems:
+        console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command(name="list")
+def list_everything() -> None:
+    """Show the experiments, backends, datasets and reports that there are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench import environments, plugins, spec
+
+    console = Console()
+    table = Table("experiment", "what it is", title="Experiments: bench run NAME", title_justify="left")
+    for path in sorted(_EXPERIMENTS.glob("*.toml")):
+        table.add_row(path.stem, spec.load(path).description)
+    console.print(table)
+    table = Table("backend", "what it is", "framework", "environment", title="Backends", title_justify="left")
+    for plugin in plugins.every("backends"):
+        own = environments.built(plugin)
+        version = f"{plugin.header.framework} {own.framework_version}" if own else plugin.header.framework or ""
+        table.add_row(plugin.name, plugin.header.summary, version, "ready" if own else "built on first use")
+    console.print(table)
+    for kind in ("datasets", "reports"):
+        table = Table(kind[:-1], "what it is", title=kind.capitalize(), title_justify="left")
+        for plugin in plugins.every(kind):
+            table.add_row(plugin.name, plugin.header.summary)
+        console.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what is installed, what is missing, and the command that mends it."""
+    from rich.console import Console
+
+    from bench import doctor as examiner
+
+    examiner.render(examiner.examine(), Console())
+
+
+@app.command()
+def report(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    form: Annotated[str, typer.Option("--format", "-f", help="terminal, markdown, csv, or a path.")] = "terminal",
+) -> None:
+    """Print a finished run once more, as a table, Markdown or CSV."""
+    from bench import record
+
+    print(_render(form, record.load(run_folder), colour=sys.stdout.isatty()))
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A run folder.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another of the same experiment.")],
+) -> None:
+    """Put two runs side by side; refused where they didn't compute the same thing."""
+    from bench import record
+
+    print(_render("terminal", record.join(record.load(first), record.load(second)), colour=sys.stdout.isatty()))
+
+
+@app.command()
+def conformance(
+    backend: Annotated[str, typer.Argument(help="A backend's name or the path of its adapter file.")],
+    out: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
+) -> None:
+    """Tell whether a backend is right: train small cases beside the float64 reference.
+
+    Unequal clients, momentum, odd last batches, several local epochs, drop-outs, batch normalisation: what
+    exposes a backend that forgets, shuffles, or weights clients wrongly. Exit 0 where every case passes.
+    """
+    from rich.console import Console
+
+    from bench import conformance as suite
+    from bench import display
+
+    console = Console(stderr=True)
+    with display.make(console) as shown:
+        results = suite.run(backend, out, shown)
+    print(suite.render(results))
+    if not all(result.passed for result in results):
+        raise typer.Exit(1)
+
+
+_EXPERIMENTS = Path(__file__).with_name("experiments")
+
+
+def _experiment(name: str, settings: Sequence[str]) -> "Experiment":
+    from bench import spec
+
+    shipped = _EXPERIMENTS / f"{name}.toml"
+    if shipped.is_file():
+        return spec.load(shipped, settings)
+    if name.endswith(".toml") or "/" in name:
+        return spec.load(Path(name), settings)
+    known = ", ".join(sorted(path.stem for path in _EXPERIMENTS.glob("*.toml")))
+    raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
+
+
+def _names(backends: str) -> list[str]:
+    names = [name.strip() for name in backends.split(",") if name.strip()]
+    if not names:
+        raise UserError("--backends: name at least one, such as --backends torch,tff")
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UserError(f"--backends: named twice: {', '.join(sorted(twice))}")
+    return names
+
+
+def _print_plan(cells: Sequence[Any]) -> None:
+    for cell in cells:
+        spec = cell.cell.spec
+        print(cell.cell.name or "one cell")
+        print(f"  {len(cell.data.train)} samples to train on, {len(cell.data.test)} held out ({cell.data.split_by})")
+        print(f"  {spec.federation.rounds} rounds, {spec.federation.cohort_size} of {spec.federation.clients} clients")
+        for name, digest in cell.digests.items():
+            print(f"  {name:<10} {digest}")
+
+
+def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str:
+    from bench import plugins
+
+    module = plugins.load_module(plugins.find("reports", name))
+    text: str = module.render(comparison, colour=colour) if name == "terminal" else module.render(comparison)
+    return text.rstrip("\n")
+
+
+def _write_report(name: str, comparison: dict[str, Any], folder: Path) -> None:
+    from bench import plugins, store
+
+    suffix = plugins.load_module(plugins.find("reports", name)).SUFFIX
+    store.write_text(folder / f"table{suffix}", _render(name, comparison) + "\n")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    if version:
+        print(f"fedbench {__version__}")
+        raise typer.Exit
+
+
+def _mount() -> None:
+    from bench.env_commands import app as env
+
+    app.add_typer(env, name="env")
+
+
+def main() -> NoReturn:
+    """Run the command line; every expected fault becomes one line and an exit code."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")  # so that it may stand anywhere
+    signal.signal(signal.SIGTERM, _interrupt)
+    _mount()
+    try:
+        app(standalone_mode=False)
+        code = 0
+    except Exception as error:
+        if debug:
+            raise
+        code = _fault(error)
+    except KeyboardInterrupt:
+        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        code = 130
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _fault(error: Exception) -> int:
+    import click
+
+    if isinstance(error, typer.Exit | click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.exceptions.Abort):
+        return 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return 2
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, UserError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = f"{error.filename or 'this machine'}: {error.strerror or error}"
+    else:
+        text = f"internal error: {type(error).__name__}: {error} (run it again with --debug and report it)"
+    print(f"bench: {text}", file=sys.stderr)
+    return 2 if isinstance(error, UserError | OSError) else 1
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""What a worker answers: one class an event, one JSON line each.
+
+Also runs inside backend environments: standard library only, Python 3.7.
+"""
+
+import json
+from collections import namedtuple
+
+SCHEMA = 1
+
+Started = namedtuple("Started", "schema python pid")
+Phase = namedtuple("Phase", "name seconds cpu_seconds peak_rss_bytes")  # import, open, load
+Round = namedtuple("Round", "number seconds cpu_seconds cohort bytes_down bytes_up peak_rss_bytes")
+Evaluation = namedtuple("Evaluation", "round accuracy loss seconds")
+Saved = namedtuple("Saved", "round file sha256")  # file is relative to the job folder
+Skipped = namedtuple("Skipped", "reason")
+Failed = namedtuple("Failed", "stage message trace")
+Done = namedtuple("Done", "rounds")
+
+EVENTS = (Started, Phase, Round, Evaluation, Saved, Skipped, Failed, Done)
+_BY_NAME = {kind.__name__: kind for kind in EVENTS}
+
+
+def to_line(event):
+    """Return the event as one line of JSON, newline included."""
+    return json.dumps([type(event).__name__, event._asdict()]) + "\n"
+
+
+def from_line(line):
+    """Return the event of a line. Raises ValueError where the line is not one."""
+    try:
+        name, fields = json.loads(line)
+        return _BY_NAME[name](**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError("not an event: {}".format(line[:200])) from error

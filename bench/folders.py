@@ -1,0 +1,48 @@
+"""Run folders: where a run's jobs, plan and results lie, and which one the same command goes on with."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import store
+from bench.errors import UserError
+
+
+@contextmanager
+def claim(out: Path, name: str, key: str, fresh: bool = False) -> Iterator[Path]:
+    """Hold the newest run of `key` in `out` that is unfinished and nobody else's, or else a new one.
+
+    `key` tells what is run; `fresh` always begins a new one. Raises UserError where `out` can't be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        earlier = [] if fresh else sorted(out.glob(f"{name}-*"), reverse=True)
+        for folder in [*(one for one in earlier if _unfinished(one, key)), _new(out, name, key)]:
+            with store.locked(folder / ".lock") as mine:
+                if mine:
+                    yield folder
+                    return
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"--out {out}: can't be written: {error.strerror}") from error
+
+
+def _unfinished(folder: Path, key: str) -> bool:
+    told = store.read_json(folder / "run.json")
+    if told is None or told["key"] != key:
+        return False
+    result = store.read_json(folder / "record.json")
+    return result is None or any(run["status"] != "done" for cell in result["cells"] for run in cell["runs"])
+
+
+def _new(out: Path, name: str, key: str) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1, 100):
+        folder = out / (f"{name}-{stamp}" + (f"-{attempt}" if attempt > 1 else ""))
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        store.write_json(folder / "run.json", {"key": key})
+        return folder
+    raise UserError(f"--out {out}: can't make a run folder for {name}")

@@ -1,0 +1,79 @@
+"""The certificate: how far each backend's weights are from the float64 reference, round by round.
+
+A tensor agrees when its largest difference is at most `ABSOLUTE` and at most `RELATIVE` of the tensor's
+largest movement since the initial weights. The second bound catches a backend that hardly trains: where the
+learning rate is small, it is closer to the reference than any fixed number. A tensor that the reference
+hardly moves is allowed what float32 can't resolve: `ULPS` units in the last place of its largest weight.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ABSOLUTE = 1e-4
+RELATIVE = 0.01
+ULPS = 8
+
+Weights = Mapping[str, npt.NDArray[Any]]
+TOLERANCE = {"absolute": ABSOLUTE, "relative": RELATIVE}
+
+
+def certify(initial: Weights, reference: Sequence[Weights], found: Sequence[Weights]) -> dict[str, Any]:
+    """Compare `found` with `reference`, canonical weights after rounds 1, 2, ...; return the verdict.
+
+    Raises ValueError where a round is missing on either side.
+    """
+    if not reference or len(reference) != len(found):
+        raise ValueError(f"{len(found)} rounds to compare with {len(reference)} of the reference")
+    first_difference = None
+    absolute_by_round, relative_by_round = [], []
+    for number, (expected, actual) in enumerate(zip(reference, found, strict=True), start=1):
+        rows = [_compare(name, initial[name], expected[name], actual[name]) for name in initial]
+        absolute_by_round.append(max(row["difference"] for row in rows))
+        relative_by_round.append(max(row["relative"] for row in rows))
+        wrong = next((row for row in rows if not row.pop("agrees")), None)
+        if wrong is not None and first_difference is None:
+            first_difference = {"round": number} | wrong
+    return {
+        "verdict": "pass" if first_difference is None else "fail",
+        "max_abs_by_round": absolute_by_round,
+        "relative_by_round": relative_by_round,
+        "first_difference": first_difference,
+        "reason": None if first_difference is None else _explain(first_difference),
+    }
+
+
+def not_comparable(reason: str) -> dict[str, Any]:
+    """Return the answer for a backend that can't be held against the reference, and why."""
+    return {
+        "verdict": "not-comparable",
+        "max_abs_by_round": [],
+        "relative_by_round": [],
+        "first_difference": None,
+        "reason": reason,
+    }
+
+
+def _compare(name: str, initial: Any, expected: Any, actual: Any) -> dict[str, Any]:
+    start, target, value = (np.asarray(array, np.float64) for array in (initial, expected, actual))
+    difference = float(np.abs(value - target).max())
+    movement = float(np.abs(target - start).max())
+    resolution = ULPS * float(np.spacing(np.float32(np.abs(target).max())))
+    allowed = min(ABSOLUTE, max(RELATIVE * movement, resolution))
+    # A tensor that moves by less than float32 resolves is measured against that resolution.
+    scale = max(movement, resolution / RELATIVE)
+    return {
+        "tensor": name,
+        "difference": difference,
+        "relative": difference / scale,
+        "agrees": difference <= allowed,
+    }
+
+
+def _explain(difference: Mapping[str, Any]) -> str:
+    return (
+        f"{difference['tensor']} is off by {difference['difference']:.1e} after round {difference['round']},"
+        f" {difference['relative']:.1%} of what the reference moved it"
+    )

@@ -1,0 +1,179 @@
+"""Spec + data -> Plan: everything that could differ between backends, fixed once, as arrays with digests.
+
+The arrays (`bench.job` reads them again inside the worker):
+
+- `part_samples` int32, `part_offsets` int64 (clients + 1): the samples of each client
+- `cohort_clients` int32, `cohort_offsets` int64 (rounds + 1): who takes part in which round. A *slot* is one
+  client's part in one round: an entry of `cohort_clients`
+- `slot_batches` int64 (slots + 1): the first batch of each slot
+- `batch_samples` int32, `batch_offsets` int64 (batches + 1): the samples of each batch, in order
+- `slot_seeds` int64 (slots): for what a framework must draw itself, such as dropout masks
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import draws, model, partition
+from bench.spec import Federation, Spec
+
+Array = npt.NDArray[Any]
+
+PROBE_ROUNDS = 3
+PROBE_SAMPLES = 240  # a client's, about: enough batches for momentum to show, few enough for float64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every backend trains on, in the same order."""
+
+    layers: list[dict[str, Any]]
+    weights: model.Weights
+    arrays: Mapping[str, Array]
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds are planned."""
+        return len(self.arrays["cohort_offsets"]) - 1
+
+    def digests(self) -> dict[str, str]:
+        """Return the sha256 of the partition, the cohorts, the batches and the weights."""
+        groups = {
+            "partition": ("part_samples", "part_offsets"),
+            "cohorts": ("cohort_clients", "cohort_offsets"),
+            "batches": ("slot_batches", "batch_samples", "batch_offsets", "slot_seeds"),
+        }
+        found = {name: digest({key: self.arrays[key] for key in keys}) for name, keys in groups.items()}
+        return found | {"weights": digest(self.weights)}
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays, a file each, and the layers."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in self.arrays.items():
+            np.save(folder / f"{name}.npy", array)
+        with (folder / "weights.npz").open("wb") as file:
+            np.savez(file, **self.weights)  # type: ignore[arg-type]
+        (folder / "layers.json").write_text(json.dumps(self.layers))
+
+
+def digest(arrays: Mapping[str, Array]) -> str:
+    """Return the sha256 of named arrays: names, dtypes, shapes and little-endian bytes."""
+    state = hashlib.sha256()
+    for name, array in arrays.items():
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        state.update(f"{name} {little.dtype.str} {little.shape} ".encode())
+        state.update(little.tobytes())
+    return state.hexdigest()
+
+
+def build(
+    spec: Spec,
+    shape: tuple[int, ...],
+    classes: int,
+    labels: npt.NDArray[np.int64],
+    train: npt.NDArray[np.int32],
+) -> Plan:
+    """Plan `spec` over samples of `shape` (channel, height, width): `train` int32 (n,) indexes `labels`."""
+    layers = model.layers(spec.model, shape, classes)
+    parts = partition.partition(spec.federation, train, labels, spec.seed)
+    cohorts = [cohort(spec.federation, number, spec.seed) for number in range(1, spec.federation.rounds + 1)]
+    arrays: dict[str, Array] = {
+        "part_samples": np.concatenate(parts).astype(np.int32),
+        "part_offsets": _offsets([len(part) for part in parts]),
+        "cohort_clients": np.concatenate(cohorts).astype(np.int32),
+        "cohort_offsets": _offsets([len(members) for members in cohorts]),
+    }
+    arrays.update(_batches(spec, parts, cohorts))
+    return Plan(layers, model.initial_weights(layers, spec.seed), arrays)
+
+
+def cohort(settings: Federation, number: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the clients of round `number` (from 1), ascending, less those that drop out.
+
+    At least one stays: a round without anybody would train nothing.
+    """
+    everyone = np.arange(settings.clients)
+    selected = draws.shuffled(seed, "cohort", everyone, number)[: settings.cohort_size]
+    chance = draws.uniforms(seed, "drop", number, selected)
+    staying = selected[chance >= settings.drop_rate]
+    return np.sort(staying if len(staying) else selected[[np.argmax(chance)]])
+
+
+def _batches(spec: Spec, parts: partition.Parts, cohorts: list[npt.NDArray[np.int64]]) -> dict[str, Array]:
+    size, epochs = spec.training.batch_size, spec.federation.local_epochs
+    samples: list[Array] = []
+    batch_sizes: list[Array] = []
+    batch_counts: list[int] = []
+    seeds: list[Array] = []
+    for number, members in enumerate(cohorts, start=1):
+        samples.append(_round_order(spec.seed, number, [parts[client] for client in members], epochs))
+        for client in members:
+            sizes = np.tile(_split(len(parts[client]), size), epochs)
+            batch_sizes.append(sizes)
+            batch_counts.append(len(sizes))
+        seeds.append((draws.keys(spec.seed, "slot", number, members) >> np.uint64(1)).astype(np.int64))
+    return {
+        "slot_batches": _offsets(batch_counts),
+        "batch_samples": np.concatenate(samples).astype(np.int32),
+        "batch_offsets": _offsets(np.concatenate(batch_sizes)),
+        "slot_seeds": np.concatenate(seeds),
+    }
+
+
+def _round_order(seed: int, number: int, parts: partition.Parts, epochs: int) -> Array:
+    """Every member's samples, epoch after epoch, each epoch shuffled anew; members one after another."""
+    held = np.tile(np.concatenate(parts), epochs)
+    slot = np.tile(np.repeat(np.arange(len(parts)), [len(part) for part in parts]), epochs)
+    epoch = np.repeat(np.arange(epochs), len(held) // epochs)
+    order: Array = held[np.lexsort((draws.keys(seed, "batches", number, epoch, held), epoch, slot))]
+    return order
+
+
+def _split(total: int, size: int) -> Array:
+    """Batch sizes of `total` samples: full ones and a rest."""
+    return np.diff(np.append(np.arange(0, total, size), total))
+
+
+def _offsets(sizes: Array | list[int]) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def probe(plan: Plan) -> Plan:
+    """Cut a plan down for the parity probe: its first rounds, large clients to a few hundred samples.
+
+    Whole batches go, so that the batch size stays the run's own, and a client's last batch stays, because
+    it is the odd one. All clients are cut by the same factor: who weighs more still does. Dropout is off.
+    """
+    rounds = min(PROBE_ROUNDS, plan.rounds)
+    cohorts = plan.arrays["cohort_offsets"][: rounds + 1]
+    slot_batches, batch_offsets = plan.arrays["slot_batches"], plan.arrays["batch_offsets"]
+    slots = range(int(cohorts[-1]))
+    sizes = [int(batch_offsets[slot_batches[slot + 1]] - batch_offsets[slot_batches[slot]]) for slot in slots]
+    factor = min(1.0, PROBE_SAMPLES / max(sizes))
+    kept: list[int] = []
+    counts = []
+    for slot in slots:
+        batches = range(int(slot_batches[slot]), int(slot_batches[slot + 1]))
+        count = math.ceil(len(batches) * factor)
+        kept += [*batches[: count - 1], batches[-1]]
+        counts.append(count)
+    pieces = [plan.arrays["batch_samples"][batch_offsets[batch] : batch_offsets[batch + 1]] for batch in kept]
+    arrays = {
+        "part_samples": plan.arrays["part_samples"],
+        "part_offsets": plan.arrays["part_offsets"],
+        "cohort_clients": plan.arrays["cohort_clients"][: cohorts[-1]],
+        "cohort_offsets": cohorts,
+        "slot_batches": _offsets(counts),
+        "batch_samples": np.concatenate(pieces),
+        "batch_offsets": _offsets([len(piece) for piece in pieces]),
+        "slot_seeds": plan.arrays["slot_seeds"][: cohorts[-1]],
+    }
+    layers = [layer for layer in plan.layers if layer["kind"] != "dropout"]
+    return Plan(layers, plan.weights, arrays)

@@ -1,0 +1,82 @@
+"""Ratios between backends, pair by pair, with a bootstrap interval.
+
+A pair is the same repeat and the same round of two backends; repeats are interleaved, so what slows the
+machine slows both. The estimate is the geometric mean of the pairs' ratios; the interval is the 95 %
+percentile bootstrap (Efron and Tibshirani 1993, chapter 13), repeats drawn first and rounds within them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+DRAWS = 2000
+Run = Mapping[str, Any]
+
+
+def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return every metric's ratio of each backend to the first that is done, over the repeats both have."""
+    by_backend: dict[str, dict[int, Run]] = {}
+    for run in runs:
+        if run["status"] == "done":
+            by_backend.setdefault(run["backend"], {})[run["repeat"]] = run
+    if not by_backend:
+        return []
+    baseline, *others = by_backend
+    found = []
+    for other in others:
+        for metric, values in METRICS.items():
+            pairs = _pairs(by_backend[other], by_backend[baseline], values)
+            if pairs:
+                found.append({"metric": metric, "a": other, "b": baseline} | interval(pairs))
+    return found
+
+
+def interval(pairs: Sequence[npt.NDArray[np.float64]]) -> dict[str, Any]:
+    """Return ratio, low and high of `pairs`: the log ratios of each repeat, float64 (rounds,).
+
+    low and high are None where a single pair leaves nothing to resample.
+    """
+    everything = np.concatenate(pairs)
+    estimate = float(np.exp(everything.mean()))
+    if len(everything) < 2:
+        return {"ratio": estimate, "low": None, "high": None, "pairs": len(everything)}
+    stream = np.random.RandomState(0)  # the same numbers give the same interval
+    means = np.empty(DRAWS)
+    for draw in range(DRAWS):
+        repeats = [pairs[index] for index in stream.randint(len(pairs), size=len(pairs))]
+        means[draw] = np.concatenate([repeat[stream.randint(len(repeat), size=len(repeat))] for repeat in repeats]).mean()
+    low, high = np.exp(np.percentile(means, [2.5, 97.5]))
+    return {"ratio": estimate, "low": float(low), "high": float(high), "pairs": len(everything)}
+
+
+def _pairs(
+    a: Mapping[int, Run], b: Mapping[int, Run], values: Callable[[Run], list[float]]
+) -> list[npt.NDArray[np.float64]]:
+    found = []
+    for repeat in sorted(a.keys() & b.keys()):
+        top, bottom = np.array(values(a[repeat]), np.float64), np.array(values(b[repeat]), np.float64)
+        if len(top) and len(top) == len(bottom) and (top > 0).all() and (bottom > 0).all():
+            found.append(np.log(top / bottom))
+    return found
+
+
+def _rounds(key: str) -> Callable[[Run], list[float]]:
+    return lambda run: [entry[key] for entry in run["rounds"] if not entry["warmup"]]
+
+
+def _phase(key: str) -> Callable[[Run], list[float]]:
+    return lambda run: [run["phases"][key]] if run["phases"].get(key) else []
+
+
+METRICS: dict[str, Callable[[Run], list[float]]] = {
+    "round_s": _rounds("seconds"),
+    "round_cpu_s": _rounds("cpu_seconds"),
+    "first_round_s": _phase("first_round_s"),
+    "import_s": _phase("import_s"),
+    "open_s": _phase("open_s"),
+    "load_s": _phase("load_s"),
+    "evaluate_s": _phase("evaluate_s"),
+    "peak_rss_bytes": lambda run: [run["peak_rss_bytes"]] if run["peak_rss_bytes"] else [],
+}

@@ -1,0 +1,143 @@
+"""Results: what a job's events say, and the comparison of all of them as one document."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import events
+from bench.errors import UserError
+from bench.ratios import ratios
+
+SCHEMA = "bench.comparison/1"
+Event = Any
+
+
+def run_entry(
+    backend: str,
+    repeat: int,
+    form: str,
+    versions: Mapping[str, Any],
+    warmup_rounds: int,
+    status: str,
+    reason: str | None,
+    seen: Sequence[Event],
+) -> dict[str, Any]:
+    """Return one run of the comparison document, from what its worker said."""
+    rounds = [
+        {
+            "round": event.number,
+            "seconds": event.seconds,
+            "cpu_seconds": event.cpu_seconds,
+            "cohort": event.cohort,
+            "bytes_down": event.bytes_down,
+            "bytes_up": event.bytes_up,
+            "warmup": event.number <= warmup_rounds,
+        }
+        for event in _only(seen, events.Round)
+    ]
+    evaluations = _only(seen, events.Evaluation)
+    timed = [entry["seconds"] for entry in rounds if not entry["warmup"]]
+    return {
+        "backend": backend,
+        "form": form,
+        "workers": 0,
+        "cache": "warm",
+        "repeat": repeat,
+        "status": status,
+        "reason": reason,
+        "versions": dict(versions),
+        "phases": {f"{event.name}_s": event.seconds for event in _only(seen, events.Phase)}
+        | {
+            "first_round_s": rounds[0]["seconds"] if rounds else None,
+            "train_s": sum(timed) if timed else None,
+            "evaluate_s": sum(event.seconds for event in evaluations) if evaluations else None,
+        },
+        "rounds": rounds,
+        "evaluations": [
+            {"round": event.round, "accuracy": event.accuracy, "loss": event.loss} for event in evaluations
+        ],
+        "weights_sha256": next((event.sha256 for event in reversed(_only(seen, events.Saved))), None),
+        "privacy": None,
+        "peak_rss_bytes": max((event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None),
+    }
+
+
+def _only(seen: Sequence[Event], kind: type) -> list[Event]:
+    return [event for event in seen if isinstance(event, kind)]
+
+
+def cell_entry(
+    name: str,
+    settings: Mapping[str, Any],
+    digests: Mapping[str, str],
+    samples: tuple[int, int],
+    runs: Sequence[dict[str, Any]],
+    parity: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return one cell of the comparison; `samples` are the numbers to train on and held out."""
+    return {
+        "name": name,
+        "set": dict(settings),
+        "digests": dict(digests),
+        "train_samples": samples[0],
+        "test_samples": samples[1],
+        "runs": list(runs),
+        "parity": dict(parity),
+        "ratios": ratios(runs),
+    }
+
+
+def problems(comparison: Mapping[str, Any], allow_skips: bool) -> list[str]:
+    """Return why this comparison is not a success, a line each; nothing where it is."""
+    found = []
+    for cell in comparison["cells"]:
+        place = f" [{cell['name']}]" if cell["name"] else ""
+        for run in cell["runs"]:
+            if run["status"] == "failed" or (run["status"] == "skipped" and not allow_skips):
+                found.append(f"{run['backend']}{place} repeat {run['repeat']} {run['status']}: {run['reason']}")
+        for backend, verdict in cell["parity"]["backends"].items():
+            if verdict["verdict"] == "fail":
+                found.append(f"{backend}{place} failed the certificate: {verdict['reason']}")
+            elif verdict["verdict"] == "not-comparable" and not allow_skips:
+                found.append(f"{backend}{place} has no certificate: {verdict['reason']}")
+    return list(dict.fromkeys(found))
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Return the comparison of a run folder. Raises UserError where there is none that can be trusted."""
+    from bench.store import read_json
+
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such run folder")
+    path = folder / "comparison.json"
+    if not path.exists():
+        raise UserError(f"{folder}: not a finished run (no comparison.json); the same bench run command resumes it")
+    comparison = read_json(folder / "record.json")
+    if comparison is None:
+        raise UserError(f"{folder / 'record.json'}: missing, torn or altered: its checksum doesn't match")
+    if comparison.get("schema") != SCHEMA:
+        raise UserError(f"{folder}: schema {comparison.get('schema')}; this version reads {SCHEMA}")
+    return dict(comparison)
+
+
+def join(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    """Put two comparisons side by side. Raises UserError unless every cell computed the same thing."""
+    if len(a["cells"]) != len(b["cells"]):
+        raise UserError(f"not the same experiment: {len(a['cells'])} cells against {len(b['cells'])}")
+    cells = []
+    for left, right in zip(a["cells"], b["cells"], strict=True):
+        differing = [key for key in left["digests"] if left["digests"][key] != right["digests"].get(key)]
+        if differing:
+            place = f" in cell {left['name']}" if left["name"] else ""
+            raise UserError(f"not comparable{place}: they differ in {', '.join(differing)}")
+        runs = [_named(run, "A") for run in left["runs"]] + [_named(run, "B") for run in right["runs"]]
+        backends = {f"{name} (A)": verdict for name, verdict in left["parity"]["backends"].items()}
+        backends |= {f"{name} (B)": verdict for name, verdict in right["parity"]["backends"].items()}
+        cells.append(
+            dict(left) | {"runs": runs, "parity": left["parity"] | {"backends": backends}, "ratios": ratios(runs)}
+        )
+    return dict(a) | {"cells": cells}
+
+
+def _named(run: Mapping[str, Any], side: str) -> dict[str, Any]:
+    return dict(run) | {"backend": f"{run['backend']} ({side})"}

@@ -1,0 +1,251 @@
+"""The spec: every setting of one federated experiment, validated, with a digest.
+
+TOML comes in (`load`), plain JSON goes out (`Spec.model_dump`). Unknown keys and impossible values are
+errors that name the key, the value and what is allowed.
+"""
+
+import difflib
+import hashlib
+import itertools
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.errors import UserError
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class Section(BaseModel):
+    """A table of the spec: immutable, no unknown keys, no silent conversions, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """What is learned from, and in which form it is read."""
+
+    dataset: str = Field("synthetic-xray", description="name of a dataset, or path to a dataset.py")
+    source: str | None = Field(None, description="folder or CSV that the dataset reads")
+    form: Literal["image", "npy", "packed", "memory"] = Field("packed", description="how samples are read")
+    image_size: Annotated[int, Field(ge=8, le=1024)] = Field(32, description="pixels a side")
+    channels: Literal[1, 3] = Field(3, description="1 greyscale, 3 colour")
+    samples: Annotated[int, Field(ge=2)] | None = Field(None, description="use this many samples only")
+    groups: str | None = Field(None, description="column whose groups (patients) stay on one side of the split")
+    holdout: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="share held out for evaluation")
+    skip_bad: bool = Field(False, description="leave out files that can't be decoded, and record them")
+
+
+class Model(Section):
+    """Which network, in which variant."""
+
+    name: Literal["deck-cnn", "mlp"] = Field("deck-cnn", description="the study's network, or a small MLP")
+    batch_norm: bool = Field(False, description="batch normalisation after each convolution")
+    dropout: bool = Field(True, description="the study's dropout layers")
+    softmax_in_model: bool = Field(False, description="the study's fault: softmax before the loss's own")
+    dropout_always_on: bool = Field(False, description="the study's fault: dropout while evaluating too")
+
+
+class Federation(Section):
+    """Who holds what, and who takes part."""
+
+    clients: Positive = Field(3, description="number of clients N")
+    fraction: Fraction = Field(0.66, description="client fraction C: round(C*N) clients a round, at least 1")
+    clients_per_round: Positive | None = Field(None, description="a fixed cohort size instead of the fraction")
+    rounds: Positive = Field(10, description="rounds of federated averaging")
+    local_epochs: Positive = Field(1, description="passes of a client over its samples in a round")
+    partition: Literal["iid", "classes", "unequal", "dirichlet"] = Field("iid", description="who holds what")
+    classes_per_client: Positive = Field(2, description="for partition classes")
+    alpha: Annotated[float, Field(gt=0, le=1e6)] = Field(0.5, description="for partition dirichlet")
+    drop_rate: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="chance that a selected client drops out of its round"
+    )
+
+    @model_validator(mode="after")
+    def cohort_fits(self) -> Self:
+        """Refuse a cohort larger than the federation."""
+        if self.clients_per_round is not None and self.clients_per_round > self.clients:
+            raise ValueError(f"clients_per_round must be at most clients ({self.clients})")
+        return self
+
+    @property
+    def cohort_size(self) -> int:
+        """How many clients are selected a round, drop-outs included."""
+        return self.clients_per_round or max(1, round(self.fraction * self.clients))
+
+
+class Training(Section):
+    """A client's local training: SGD."""
+
+    batch_size: Positive = 20
+    lr: Annotated[float, Field(gt=0)] = Field(0.01, description="learning rate")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="restarts with every round")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="L2: added to the gradient")
+    compile: bool = Field(False, description="torch.compile the training step")
+
+
+class Timing(Section):
+    """How it is measured."""
+
+    repeats: Positive = Field(1, description="fresh processes a backend, interleaved A B A B")
+    warmup_rounds: Annotated[int, Field(ge=0)] = Field(1, description="first rounds kept out of the ratios")
+    threads: Positive | None = Field(None, description="threads a backend; default: this machine's cores")
+    device: Literal["cpu", "cuda"] = "cpu"
+    evaluate_every: Positive = Field(1, description="rounds between evaluations; the last always is")
+    save_every: Annotated[int, Field(ge=0)] = Field(0, description="keep the model every N rounds; 0 never")
+    silence_s: Annotated[float, Field(gt=0)] = Field(
+        900.0, description="a backend that says nothing for so many seconds counts as hung"
+    )
+
+
+class Spec(Section):
+    """One experiment, in full."""
+
+    data: Data = Data()
+    model: Model = Model()
+    federation: Federation = Federation()
+    training: Training = Training()
+    timing: Timing = Timing()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="after")
+    def warmup_leaves_rounds(self) -> Self:
+        """Refuse a run in which every round is warm-up: it would measure nothing."""
+        if self.timing.warmup_rounds >= self.federation.rounds:
+            raise ValueError(
+                f"timing.warmup_rounds ({self.timing.warmup_rounds}) must be below"
+                f" federation.rounds ({self.federation.rounds}), or nothing is measured"
+            )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of an experiment's grid; the only one, named after nothing, where there is no grid."""
+
+    settings: Mapping[str, Any]
+    spec: Spec
+
+    @property
+    def name(self) -> str:
+        """The settings that tell this cell from the others, in words."""
+        return ", ".join(f"{key.split('.')[-1]} {value}" for key, value in self.settings.items())
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named spec, perhaps with a grid over some of its keys."""
+
+    name: str
+    description: str
+    cells: tuple[Cell, ...] = field(repr=False)
+
+
+def load(path: Path, settings: Iterable[str] = ()) -> Experiment:
+    """Read an experiment from a TOML file; `settings` are `key=value` texts that override it."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not valid TOML: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: can't be read: {error}") from error
+    return build(table, settings, name=path.stem, where=str(path))
+
+
+def build(table: Mapping[str, Any], settings: Iterable[str] = (), name: str = "", where: str = "") -> Experiment:
+    """Make an experiment of a parsed TOML table; a list given to a key of the spec spans a grid."""
+    tree = json.loads(json.dumps(table, default=str))
+    name, description = tree.pop("name", name), tree.pop("description", "")
+    matrix = tree.pop("matrix", {})
+    if not isinstance(matrix, dict):
+        raise UserError(f"{where}: matrix must be a table of key = [values]")
+    for text in settings:
+        key, value = _parse_setting(text)
+        _known(key, "--set ")
+        matrix.pop(key, None)
+        if isinstance(value, list):
+            matrix[key] = value
+        else:
+            _put(tree, key, value)
+    for key, values in matrix.items():
+        _known(key, f"{where}: matrix.")
+        if not isinstance(values, list) or not values:
+            raise UserError(f"{where}: matrix.{key} = {values!r}: must be a list of at least one value")
+    points = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
+    return Experiment(name, description, tuple(_cell(tree, point, where) for point in points))
+
+
+def _cell(tree: Mapping[str, Any], point: Mapping[str, Any], where: str) -> Cell:
+    own = json.loads(json.dumps(tree))
+    for key, value in point.items():
+        _put(own, key, value)
+    try:
+        return Cell(point, Spec.model_validate_json(json.dumps(own)))
+    except ValidationError as error:
+        raise UserError(_explain(error, where)) from error
+
+
+def _parse_setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {text}: must be key=value, such as federation.rounds=30")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"{section} must be a table of settings")
+    tree[last] = value
+
+
+def keys() -> list[str]:
+    """Every key of the spec, dotted."""
+    found = []
+    for name, info in Spec.model_fields.items():
+        section = info.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            found += [f"{name}.{key}" for key in section.model_fields]
+        else:
+            found.append(name)
+    return found
+
+
+def _known(key: str, where: str) -> None:
+    if key not in keys():
+        raise UserError(f"{where}{key}: no such setting{_suggest(key)}")
+
+
+def _suggest(key: str) -> str:
+    close = difflib.get_close_matches(key, keys(), n=3, cutoff=0.5)
+    close = close or [known for known in keys() if known.split(".")[-1] == key.split(".")[-1]]
+    return f"; did you mean {' or '.join(close)}?" if close else f"; there are: {', '.join(keys())}"
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained", "function")))
+    place = f"{where}: " if where else ""
+    if first["type"] == "extra_forbidden":
+        return f"{place}{key}: no such setting{_suggest(key)}"
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if first["type"] == "value_error":
+        return f"{place}{key + ': ' if key else ''}{message}"
+    return f"{place}{key} = {first['input']!r}: must be {message}"

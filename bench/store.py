@@ -1,0 +1,55 @@
+"""Files that are whole or not there: written aside, synced, moved into place; with a checksum inside."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` so that a reader, or the next run after a power cut, sees all of it or none."""
+    aside = path.with_name(f".{path.name}.part")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, body: Any) -> None:
+    """Write `body` as JSON with its checksum."""
+    write_text(path, json.dumps({"sha256": _checksum(body), "body": body}, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return the body written by `write_json`, or None where the file is missing, torn or altered."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return stored["body"] if stored["sha256"] == _checksum(stored["body"]) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _checksum(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold an exclusive lock on `path` if nobody else does; yield whether we do."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
