@@ -87,13 +87,14 @@ class Files:
     """The prepared samples on disk, in every form.
 
     classes: list of str; shape: (channel, height, width); labels: int64 (n,); test: int32 (m,), the samples
-    held out; images: list of n image files; npy: list of n .npy files; packed: one uint8 .npy file (n, *shape).
+    held out; images: list of n image files; npy: folder of n .npy files; packed: one uint8 .npy file (n, *shape).
     """
 
     def __init__(self, told):
         self.classes = told["classes"]
         self.shape = tuple(told["shape"])
-        self.images = told["images"]
+        with open(told["images"], encoding="utf-8") as file:
+            self.images = json.load(file)
         self.packed = told["packed"]
         self.npy = told["npy"]
         self.labels = np.load(told["labels"], mmap_mode="r")
@@ -106,8 +107,8 @@ class Files:
             return np.array(np.load(self.packed, mmap_mode="r"))
         samples = np.empty((len(self.labels),) + self.shape, np.uint8)
         if form == "npy":
-            for index, path in enumerate(self.npy):
-                samples[index] = np.load(path)
+            for index in range(len(samples)):
+                samples[index] = np.load(os.path.join(self.npy, "{:06d}.npy".format(index)))
         elif form == "image":
             from bench.images import read_image
 

@@ -1,0 +1,38 @@
+"""The contract of a dataset plugin: one function that says which image files there are.
+
+A plugin is `datasets/NAME/dataset.py` with `def samples(request: Request) -> list[Sample]`. It only names
+files (or writes them into `request.folder`); `bench.data` decodes them, splits them and keeps every form.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Progress = Callable[[str, int, int], None]  # what, done, total
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image: `name` is unique and stable; `group` (a patient, say) stays on one side of the split.
+
+    `split` is given only where the data set itself says which side a sample is on.
+    """
+
+    name: str
+    label: str
+    path: Path
+    group: str | None = None
+    split: Literal["train", "test"] | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a data set. Generated files go into `folder`."""
+
+    source: Path | None
+    folder: Path
+    samples: int | None
+    groups: str | None
+    seed: int
+    report: Progress

@@ -1,0 +1,145 @@
+"""Finds a backend, dataset or report by name or by path, and reads its header without importing it.
+
+A plugin is one file in a folder of its own: `backends/NAME/adapter.py`, `datasets/NAME/dataset.py`,
+`reports/NAME/report.py`. A checkout's own folders win over the copies that the wheel ships. The header is a
+PEP 723 block; `[tool.bench]` in it says what only fedbench needs to know.
+"""
+
+import ast
+import difflib
+import importlib.util
+import re
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from bench.errors import UserError
+
+FILES = {"backends": "adapter.py", "datasets": "dataset.py", "reports": "report.py"}
+_PACKAGE = Path(__file__).resolve().parent
+_BLOCK = re.compile(r"(?m)^# /// script\s*$\s(?P<content>(^#(| .*)$\s)+)^# ///$")  # from PEP 723
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a plugin's file says about itself.
+
+    framework: the distribution whose version NAME@VERSION replaces; imports: the modules whose import is the
+    health check; needs: files it shares with others, relative to the folder above its own.
+    """
+
+    summary: str = ""
+    requires_python: str | None = None
+    dependencies: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    framework: str | None = None
+    imports: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    environment: Literal["own", "harness"] = "own"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin: `path` is its file; `shipped` is False where it was given by path."""
+
+    kind: str
+    name: str
+    path: Path
+    header: Header
+    shipped: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file."""
+        return self.path.parent
+
+    @property
+    def lock(self) -> Path | None:
+        """The locked requirements beside it, if there are any."""
+        path = self.folder / "requirements.lock"
+        return path if self.shipped and path.is_file() else None
+
+
+def root(kind: str) -> Path:
+    """Return the folder that holds the plugins of `kind`: the checkout's own, or the wheel's."""
+    own = _PACKAGE.parent / kind
+    return own if own.is_dir() and (_PACKAGE.parent / "pyproject.toml").is_file() else _PACKAGE / "_plugins" / kind
+
+
+def every(kind: str) -> list[Plugin]:
+    """Return all plugins of `kind`, by name."""
+    paths = sorted(root(kind).glob(f"*/{FILES[kind]}"))
+    return [Plugin(kind, path.parent.name, path, read_header(path)) for path in paths if path.parent.name[0] != "_"]
+
+
+def find(kind: str, name: str) -> Plugin:
+    """Return the plugin called `name`, or the file at the path `name`. Raises UserError where there is none."""
+    if "/" in name or name.endswith(".py"):
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise UserError(f"{name}: no such file; a {kind[:-1]} given by path must be a Python file")
+        return Plugin(kind, path.stem, path, read_header(path), shipped=False)
+    path = root(kind) / name / FILES[kind]
+    if name and not name.startswith(("_", ".")) and path.is_file():
+        return Plugin(kind, name, path, read_header(path))
+    names = [plugin.name for plugin in every(kind)]
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise UserError(f"unknown {kind[:-1]} {name!r}: {hint}there are {', '.join(names)} (or the path of a .py file)")
+
+
+def parse_request(text: str) -> tuple[str, str | None, str | None]:
+    """Split NAME@VERSION+VARIANT into its parts; a path has none."""
+    if "/" in text or text.endswith(".py"):
+        return text, None, None
+    rest, _, variant = text.partition("+")
+    name, _, version = rest.partition("@")
+    return name, version or None, variant or None
+
+
+def read_header(path: Path) -> Header:
+    """Return the header of a plugin file. Raises UserError where the file isn't Python, or the block not TOML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        docstring = ast.get_docstring(ast.parse(text)) or ""
+    except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: not a Python file that can be read: {error}") from error
+    summary = docstring.partition("\n")[0].strip()
+    block = _BLOCK.search(text)
+    if block is None:
+        return Header(summary)
+    lines = [line[2:] if line.startswith("# ") else line[1:] for line in block["content"].splitlines()]
+    try:
+        return _header(summary, tomllib.loads("\n".join(lines)))
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise UserError(f"{path}: the '# /// script' header is not valid: {error}") from error
+
+
+def _header(summary: str, table: dict[str, Any]) -> Header:
+    tool = table.get("tool", {})
+    own = tool.get("bench", {})
+    return Header(
+        summary=summary,
+        requires_python=table.get("requires-python"),
+        dependencies=tuple(table.get("dependencies", ())),
+        overrides=tuple(tool.get("uv", {}).get("override-dependencies", ())),
+        framework=own.get("framework"),
+        imports=tuple(own.get("imports", ())),
+        needs=tuple(own.get("needs", ())),
+        environment=own.get("environment", "own"),
+    )
+
+
+def load_module(plugin: Plugin) -> ModuleType:
+    """Import a plugin that runs inside the harness (a dataset, a report), by path."""
+    name = f"_bench_{plugin.kind}_{re.sub(r'[^a-zA-Z0-9]', '_', plugin.name)}"
+    spec = importlib.util.spec_from_file_location(name, plugin.path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
