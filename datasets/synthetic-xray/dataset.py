@@ -72,12 +72,12 @@ def film(seed: int, index: int) -> np.ndarray:
     heart = _ellipse(x, y, draw.between(0.05, 0.2), 0.35, draw.between(0.22, 0.34), 0.3, 2.0)
     value = value + 0.2 * heart + 0.12 * _ellipse(x, y, 0.0, 0.0, 0.09, 1.1, 2.0)
     value = value + inside * (0.10 * draw.cloud(6) + 0.07 * draw.cloud(12) - 0.06)
-    severity = draw.between(0.3, 1.0)
+    severity = draw.between(0.45, 1.0)
     if label == "COVID":
         value = value + severity * inside * _patches(x, y, draw)
     elif label == "Viral Pneumonia":
         value = value + severity * inside * _streaks(x, y, draw)
-    value = value * draw.between(0.75, 1.2) + draw.between(-0.06, 0.1)
+    value = value * draw.between(0.88, 1.1) + draw.between(-0.03, 0.05)
     value = value + draw.between(0.04, 0.09) * (draw.field() + draw.field() - 1.0)
     return np.floor(np.clip(value, 0.0, 0.999) * 256.0).astype(np.uint8)
 
@@ -133,17 +133,17 @@ def _patches(x: np.ndarray, y: np.ndarray, draw: _Draw) -> np.ndarray:
         centre_x, centre_y = side * draw.between(0.48, 0.68), draw.between(-0.3, 0.5)
         size = draw.between(0.10, 0.2)
         value = np.maximum(value, _ellipse(x, y, centre_x, centre_y, size, size * draw.between(0.8, 1.5), 1.0))
-    return 0.34 * value
+    return 0.42 * value
 
 
 def _streaks(x: np.ndarray, y: np.ndarray, draw: _Draw) -> np.ndarray:
     """Thin lines that leave the centre outwards, fading."""
     value = np.zeros((SIDE, SIDE))
-    for number in range(14):
+    for number in range(16):
         side = 1 if number % 2 else -1
         slope, start = draw.between(-1.6, 1.6), draw.between(-0.15, 0.25)
         away = np.abs(y - start - slope * (np.abs(x) - 0.1)) / np.sqrt(1.0 + slope * slope)
-        line = np.clip(1.0 - away / draw.between(0.025, 0.05), 0.0, 1.0)
+        line = np.clip(1.0 - away / draw.between(0.04, 0.08), 0.0, 1.0)
         fading = np.clip(1.3 - 1.6 * np.abs(x), 0.0, 1.0)
         value = np.maximum(value, line * fading * (side * x > 0))
-    return 0.34 * value
+    return 0.38 * value

@@ -1,0 +1,201 @@
+"""A comparison document as plain tables: one place for wording, units and number formats."""
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Run = Mapping[str, Any]
+Cell = Mapping[str, Any]
+ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows; the first column names the row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def tables(comparison: Mapping[str, Any]) -> list[Table]:
+    """Return what it costs, how accurate it gets, and the certificate, for every cell."""
+    found = []
+    for cell in comparison["cells"]:
+        place = f" [{cell['name']}]" if cell["name"] else ""
+        found += [_costs(comparison, cell, place), _accuracies(cell, place), _certificate(cell, place)]
+    return found
+
+
+def _by_backend(cell: Cell) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in cell["runs"]:
+        found.setdefault(run["backend"], []).append(run)
+    return found
+
+
+def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
+    backends = _by_backend(cell)
+    ratios = {(entry["a"], entry["metric"]): entry for entry in cell["ratios"]}
+
+    def row(title: str, text: Callable[[Sequence[Run]], str], metric: str | None = None) -> tuple[str, ...]:
+        return (
+            title,
+            *(text([run for run in runs if run["status"] == "done"]) + _ratio(ratios.get((name, metric or "")))
+              for name, runs in backends.items()),
+        )  # fmt: skip
+
+    rows = (
+        ("framework", *(_framework(runs[0]["versions"]) for runs in backends.values())),
+        ("status", *(_status(runs) for runs in backends.values())),
+        row("a round, s", _median(_round_values("seconds"), _seconds), "round_s"),
+        row("a round, CPU s", _median(_round_values("cpu_seconds"), _seconds), "round_cpu_s"),
+        row("first round, s", _median(_phase("first_round_s"), _seconds), "first_round_s"),
+        row("import, s", _median(_phase("import_s"), _seconds), "import_s"),
+        row("open and compile, s", _median(_phase("open_s"), _seconds), "open_s"),
+        row("load data, s", _median(_phase("load_s"), _seconds), "load_s"),
+        row("all evaluations, s", _median(_phase("evaluate_s"), _seconds), "evaluate_s"),
+        row("peak memory", _median(lambda run: [run["peak_rss_bytes"]], _bytes), "peak_rss_bytes"),
+        row("sent down a round", _median(_round_values("bytes_down"), _bytes)),
+        row("sent up a round", _median(_round_values("bytes_up"), _bytes)),
+        row("final accuracy, %", _spread(lambda run: _last(run, "accuracy", 100.0), 1)),
+        row("final loss", _spread(lambda run: _last(run, "loss", 1.0), 3)),
+    )
+    return Table(f"What it costs{place}", ("", *backends), rows, _cost_notes(comparison, cell, backends))
+
+
+def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
+    machine = comparison["machine"]
+    repeats = max((run["repeat"] for run in cell["runs"]), default=0)
+    warm = sum(entry["warmup"] for entry in next((run["rounds"] for run in cell["runs"] if run["rounds"]), []))
+    notes = [
+        f"Medians over {repeats} fresh process{'es' if repeats != 1 else ''} a backend, interleaved; the first"
+        f" {warm} round{'s' if warm != 1 else ''} kept apart. {machine['threads']} threads each on {machine['cpu']},"
+        f" {machine['cores']} cores.",
+        "Memory and CPU are of the whole process group; its peaks are added up, so memory is an upper bound.",
+        f"Accuracy on {cell['test_samples']} held-out samples, {cell['train_samples']} to train on.",
+    ]
+    if cell["ratios"]:
+        baseline = cell["ratios"][0]["b"]
+        notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")
+    for name, runs in backends.items():
+        for run in runs:
+            if run["status"] != "done":
+                notes.append(f"{name}, repeat {run['repeat']}, {run['status']}: {run['reason']}")
+    return tuple(dict.fromkeys(notes))
+
+
+def _framework(versions: Mapping[str, Any]) -> str:
+    if not versions["framework"]:
+        return ABSENT
+    words = f"{versions['framework']} {versions['version'] or '?'}"
+    words += f" ({versions['released']})" if versions["released"] else ""
+    return words if versions["locked"] or versions["framework"] == "numpy" else f"{words}, unlocked"
+
+
+def _status(runs: Sequence[Run]) -> str:
+    states = sorted({run["status"] for run in runs})
+    return " / ".join(states)
+
+
+def _ratio(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return ""
+    if entry["low"] is None:
+        return f" ({_figures(entry['ratio'])}x)"
+    return f" ({_figures(entry['ratio'])}x [{_figures(entry['low'])}, {_figures(entry['high'])}])"
+
+
+def _round_values(key: str) -> Callable[[Run], list[float]]:
+    return lambda run: [entry[key] for entry in run["rounds"] if not entry["warmup"]]
+
+
+def _phase(key: str) -> Callable[[Run], list[float | None]]:
+    return lambda run: [run["phases"].get(key)]
+
+
+def _median(
+    values: Callable[[Run], Iterable[float | None]], text: Callable[[float], str]
+) -> Callable[[Sequence[Run]], str]:
+    def of(runs: Sequence[Run]) -> str:
+        found = [value for run in runs for value in values(run) if value is not None]
+        return text(statistics.median(found)) if found else ABSENT
+
+    return of
+
+
+def _spread(value: Callable[[Run], float | None], digits: int) -> Callable[[Sequence[Run]], str]:
+    """The mean, and the range where repeats differ."""
+
+    def of(runs: Sequence[Run]) -> str:
+        found = [one for one in map(value, runs) if one is not None]
+        if not found:
+            return ABSENT
+        mean = f"{statistics.mean(found):.{digits}f}"
+        low, high = f"{min(found):.{digits}f}", f"{max(found):.{digits}f}"
+        return mean if low == high else f"{mean} ({low} to {high})"
+
+    return of
+
+
+def _last(run: Run, key: str, scale: float) -> float | None:
+    return run["evaluations"][-1][key] * scale if run["evaluations"] else None
+
+
+def _accuracies(cell: Cell, place: str) -> Table:
+    backends = _by_backend(cell)
+    at: dict[int, dict[str, list[float]]] = {}
+    for name, runs in backends.items():
+        for run in runs:
+            for entry in run["evaluations"]:
+                at.setdefault(entry["round"], {}).setdefault(name, []).append(100.0 * entry["accuracy"])
+    rows = tuple(
+        (str(number), *(f"{statistics.mean(own[name]):.1f}" if name in own else ABSENT for name in backends))
+        for number, own in sorted(at.items())
+    )
+    return Table(f"Accuracy (%) by round{place}", ("round", *backends), rows)
+
+
+def _certificate(cell: Cell, place: str) -> Table:
+    parity = cell["parity"]
+    rows = tuple(
+        (
+            name,
+            verdict["verdict"],
+            ", ".join(f"{value:.1e}" for value in verdict["max_abs_by_round"]) or ABSENT,
+            f"{100 * max(verdict['relative_by_round']):.3g} %" if verdict["relative_by_round"] else ABSENT,
+            verdict["reason"] or ABSENT,
+        )
+        for name, verdict in parity["backends"].items()
+    )
+    tolerance = parity["tolerance"]
+    notes = (
+        f"Weights after each of the plan's first rounds against {parity['reference']} (float64): pass is a largest"
+        f" difference of at most {tolerance['absolute']:g} and {tolerance['relative']:.0%} of the reference's movement.",
+        "Same for all: " + ", ".join(f"{name} {digest[:12]}" for name, digest in cell["digests"].items()),
+    )
+    columns = ("backend", "verdict", "largest difference by round", "of the movement", "why")
+    return Table(f"Certificate{place}", columns, rows, notes)
+
+
+def _seconds(value: float) -> str:
+    return _figures(value)
+
+
+def _figures(value: float) -> str:
+    """Three significant figures, never in exponents."""
+    if value >= 100:
+        return f"{value:.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def _bytes(value: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{_figures(value)} {unit}"
+        value /= 1024
+    return f"{_figures(value)} GiB"

@@ -1,0 +1,25 @@
+"""One line a backend, repeat and round, for a spreadsheet."""
+
+import csv
+import io
+from typing import Any
+
+SUFFIX = ".csv"
+COLUMNS = (
+    "cell", "backend", "repeat", "status", "round", "warmup", "seconds", "cpu_seconds", "bytes_down", "bytes_up",
+    "accuracy", "loss",
+)  # fmt: skip
+
+
+def render(comparison: dict[str, Any]) -> str:
+    """Return the comparison as CSV; accuracy and loss are blank where nothing was evaluated."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
+    writer.writeheader()
+    for cell in comparison["cells"]:
+        for run in cell["runs"]:
+            own = {"cell": cell["name"], "backend": run["backend"], "repeat": run["repeat"], "status": run["status"]}
+            evaluated = {entry["round"]: entry for entry in run["evaluations"]}
+            for entry in run["rounds"] or [{}]:
+                writer.writerow(own | entry | evaluated.get(entry.get("round"), {}))
+    return stream.getvalue()
