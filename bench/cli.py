@@ -250,8 +250,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     _mount()
     try:
-        app(standalone_mode=False)
-        code = 0
+        code = app(standalone_mode=False) or 0  # an Exit comes back as its code
     except Exception as error:
         if debug:
             raise

@@ -51,6 +51,7 @@ def execute(
     The worker gets a process group of its own, which is killed at the end whatever happened: frameworks
     leave children behind. `events.jsonl` and `stderr.log` are written into the folder.
     """
+    folder = folder.resolve()
     with (folder / "stderr.log").open("wb") as log:
         process = subprocess.Popen(
             [str(python), "-I", str(WORKER), str(folder)],

@@ -166,7 +166,6 @@ def _certificate(cell: Cell, place: str) -> Table:
             verdict["verdict"],
             ", ".join(f"{value:.1e}" for value in verdict["max_abs_by_round"]) or ABSENT,
             f"{100 * max(verdict['relative_by_round']):.3g} %" if verdict["relative_by_round"] else ABSENT,
-            verdict["reason"] or ABSENT,
         )
         for name, verdict in parity["backends"].items()
     )
@@ -176,8 +175,9 @@ def _certificate(cell: Cell, place: str) -> Table:
         f" difference of at most {tolerance['absolute']:g} and {tolerance['relative']:.0%} of the reference's movement.",
         "Same for all: " + ", ".join(f"{name} {digest[:12]}" for name, digest in cell["digests"].items()),
     )
-    columns = ("backend", "verdict", "largest difference by round", "of the movement", "why")
-    return Table(f"Certificate{place}", columns, rows, notes)
+    reasons = tuple(f"{name}: {own['reason']}" for name, own in parity["backends"].items() if own["reason"])
+    columns = ("backend", "verdict", "largest difference by round", "of the movement")
+    return Table(f"Certificate{place}", columns, rows, reasons + notes)
 
 
 def _seconds(value: float) -> str:
