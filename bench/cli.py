@@ -49,7 +49,9 @@ def run(
     settings: Settings = None,
     repeats: Annotated[int | None, typer.Option(help="Short for --set timing.repeats=N.")] = None,
     out: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew rather than go on with an unfinished run.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew rather than go on with an unfinished run.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its digests; train nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON on standard output.")] = False,
     allow_skips: Annotated[bool, typer.Option("--allow-skips", help="A skipped backend is no failure.")] = False,
@@ -172,10 +174,11 @@ def conformance(
     with display.make(console) as shown:
         results = suite.run(backend, out, shown)
     print(suite.render(results))
-    if not all(result.passed for result in results):
+    if any(result.status == "fail" for result in results):
         raise typer.Exit(1)
 
 
+INTERRUPTED = 130
 _EXPERIMENTS = Path(__file__).with_name("experiments")
 
 
@@ -256,20 +259,17 @@ def main() -> NoReturn:
             raise
         code = _fault(error)
     except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        code = 130
     sys.stdout.flush()
     sys.exit(code)
 
 
 def _fault(error: Exception) -> int:
-    import click
-
-    if isinstance(error, typer.Exit | click.exceptions.Exit):
-        return error.exit_code
-    if isinstance(error, click.exceptions.Abort):
-        return 130
-    if isinstance(error, click.ClickException):
+    if isinstance(error, typer.Abort):
+        return INTERRUPTED
+    if hasattr(error, "show"):  # a usage error; typer says it well
         error.show()
         return 2
     if isinstance(error, BrokenPipeError):

@@ -83,7 +83,15 @@ def _key(samples: Sequence[Sample], settings: Data, seed: int) -> str:
     """Names what is prepared: the files with sizes and times, and every setting that changes an array."""
     state = hashlib.sha256(
         json.dumps(
-            [SCHEMA, settings.image_size, settings.channels, settings.holdout, settings.groups, settings.skip_bad, seed]
+            [
+                SCHEMA,
+                settings.image_size,
+                settings.channels,
+                settings.holdout,
+                settings.groups,
+                settings.skip_bad,
+                seed,
+            ]
         ).encode()
     )
     for sample in samples:
@@ -92,7 +100,9 @@ def _key(samples: Sequence[Sample], settings: Data, seed: int) -> str:
             facts = [status.st_size, status.st_mtime_ns]
         except OSError:
             facts = []
-        state.update(json.dumps([sample.name, sample.label, sample.group, sample.split, str(sample.path), facts]).encode())
+        state.update(
+            json.dumps([sample.name, sample.label, sample.group, sample.split, str(sample.path), facts]).encode()
+        )
     return state.hexdigest()[:12]
 
 
@@ -124,12 +134,18 @@ def _build(folder: Path, samples: Sequence[Sample], settings: Data, seed: int, r
         manifest = {
             "classes": classes,
             "shape": shape,
-            "pixels": hashlib.sha256(packed).hexdigest(),
+            "pixels": hashlib.sha256(packed.data).hexdigest(),
             "digest": _digest(packed, labels, is_test),
             "split_by": split_by,
             "skipped": [[sample.name, reason] for sample, reason in bad],
             "samples": [
-                [sample.name, sample.label, sample.group, "test" if held else "train", hashlib.sha256(array).hexdigest()]
+                [
+                    sample.name,
+                    sample.label,
+                    sample.group,
+                    "test" if held else "train",
+                    hashlib.sha256(array.data).hexdigest(),
+                ]
                 for sample, held, array in zip(good, is_test, arrays, strict=True)
             ],
         }
@@ -170,10 +186,12 @@ def _decode(
 def _classes(samples: Sequence[Sample]) -> list[str]:
     counts = Counter(sample.label for sample in samples)
     if len(counts) < 2:
-        raise UserError(f"data.source: {len(counts)} class{'' if len(counts) == 1 else 'es'} with usable images; at least two are needed")
+        raise UserError(f"data.source: usable images of {len(counts)} class(es) only; at least two are needed")
     small = [label for label, count in counts.items() if count < 2]
     if small:
-        raise UserError(f"data.source: class {small[0]!r} has only one usable image; one to train on and one to test on are needed")
+        raise UserError(
+            f"data.source: class {small[0]!r} has only one usable image; one to train on and one to test on are needed"
+        )
     return sorted(counts)
 
 
@@ -232,7 +250,7 @@ def _refuse_one_sided(samples: Sequence[Sample], is_test: npt.NDArray[np.bool_])
 
 
 def _digest(packed: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], is_test: npt.NDArray[np.bool_]) -> str:
-    state = hashlib.sha256(packed)
+    state = hashlib.sha256(packed.data)
     state.update(labels.astype("<i8").tobytes())
     state.update(is_test.astype(np.uint8).tobytes())
     return state.hexdigest()

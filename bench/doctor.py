@@ -38,8 +38,16 @@ def _harness() -> list[Finding]:
     free = shutil.disk_usage(existing).free
     found = [
         Finding("ok", "fedbench", f"{facts['fedbench']}, Python {facts['python']}, {facts['system']}"),
-        Finding("ok", "machine", f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_bytes'] / 2**30:.0f} GiB"),
-        Finding("ok", "uv", subprocess.run(uvtool.command("--version"), capture_output=True, text=True, check=True).stdout.strip()),
+        Finding(
+            "ok",
+            "machine",
+            f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_bytes'] / 2**30:.0f} GiB",
+        ),
+        Finding(
+            "ok",
+            "uv",
+            subprocess.run(uvtool.command("--version"), capture_output=True, text=True, check=True).stdout.strip(),
+        ),
         Finding("ok", "GPU", "an NVIDIA driver is here" if shutil.which("nvidia-smi") else "none: CPU builds"),
         Finding("ok", "pip's settings", f"passed on to uv: {', '.join(sorted(uvtool.pip_settings())) or 'none'}"),
     ]

@@ -31,7 +31,9 @@ def build(names: Names) -> None:
         plugin = plugins.find("backends", name)
         try:
             with console.status(f"{request}: building"):
-                own = environments.ensure(plugin, version, lambda text: console.print(text, markup=False, highlight=False))
+                own = environments.ensure(
+                    plugin, version, lambda text: console.print(text, markup=False, highlight=False)
+                )
             console.print(f"{request}: {own.framework or 'no framework'} {own.framework_version or ''} in {own.python}")
         except environments.EnvironmentFailed as error:
             console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)

@@ -241,7 +241,12 @@ def _uv(arguments: Sequence[str], log: Path, label: str, python: Path | None = N
         file.write(f"$ uv {' '.join(arguments)}\n".encode())
         file.flush()
         done = subprocess.run(
-            uvtool.command(*arguments), stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=uvtool.environ(), check=False
+            uvtool.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=uvtool.environ(),
+            check=False,
         )
     if done.returncode:
         raise EnvironmentFailed(f"{label} can't be built: {_last_line(log)} (log: {log})")
@@ -249,7 +254,7 @@ def _uv(arguments: Sequence[str], log: Path, label: str, python: Path | None = N
 
 def _last_line(log: Path) -> str:
     """The line that says why: the first of uv's error lines, else the last line of the log."""
-    lines = [line.strip(" ×╰─▶│├\t") for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip(" \u00d7╰─▶│├\t") for line in log.read_text(errors="replace").splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("error:", "No solution", "Because", "ERROR"))]
     return (told or lines or ["no output"])[-1][:300]
 

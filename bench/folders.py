@@ -17,14 +17,19 @@ def claim(out: Path, name: str, key: str, fresh: bool = False) -> Iterator[Path]
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        earlier = [] if fresh else sorted(out.glob(f"{name}-*"), reverse=True)
-        for folder in [*(one for one in earlier if _unfinished(one, key)), _new(out, name, key)]:
+        for folder in _candidates(out, name, key, fresh):
             with store.locked(folder / ".lock") as mine:
                 if mine:
                     yield folder
                     return
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise UserError(f"--out {out}: can't be written: {error.strerror}") from error
+
+
+def _candidates(out: Path, name: str, key: str, fresh: bool) -> Iterator[Path]:
+    if not fresh:
+        yield from (folder for folder in sorted(out.glob(f"{name}-*"), reverse=True) if _unfinished(folder, key))
+    yield _new(out, name, key)
 
 
 def _unfinished(folder: Path, key: str) -> bool:

@@ -43,7 +43,7 @@ def _refuse_broken(content):
     else:
         raise ValueError("is neither PNG nor JPEG")
     if width * height > MAX_PIXELS:
-        raise ValueError("has {} x {} pixels; at most {} million are read".format(width, height, MAX_PIXELS // 10**6))
+        raise ValueError(f"has {width} x {height} pixels; at most {MAX_PIXELS // 10**6} million are read")
 
 
 def _jpeg_size(content):
@@ -77,7 +77,11 @@ def write_png(path, image):
     for index, block in enumerate(blocks):
         stream += struct.pack("<BHH", index == len(blocks) - 1, len(block), len(block) ^ 0xFFFF) + block
     stream += struct.pack(">I", zlib.adler32(rows))
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", stream), (b"IEND", b"")]
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", stream),
+        (b"IEND", b""),
+    ]
     part = str(path) + ".part"
     with open(part, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")

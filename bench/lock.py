@@ -43,7 +43,8 @@ def write(plugin: Plugin) -> Path:
 def without_local_builds(lock: str) -> str:
     """Take local versions such as +cpu out of a lock, and the hashes of such packages: each build has its own."""
     return re.sub(
-        r"(?m)^(?P<pin>[A-Za-z0-9._-]+==[^\s+;\\]+)\+[a-z0-9.]+(?P<marker>[^\\\n]*?) ?\\?\n(?:    --hash=\S+(?: \\)?\n)*",
+        r"(?m)^(?P<pin>[A-Za-z0-9._-]+==[^\s+;\\]+)\+[a-z0-9.]+(?P<marker>[^\\\n]*?) ?\\?\n"
+        r"(?:    --hash=\S+(?: \\)?\n)*",
         r"\g<pin>\g<marker>\n",
         lock,
     )

@@ -1,5 +1,6 @@
 """One job in one fresh process: starts the worker, reads its events, makes sure that nothing survives."""
 
+import contextlib
 import os
 import queue
 import signal
@@ -83,7 +84,7 @@ def _listen(
     lines: queue.Queue[bytes | None] = queue.Queue()
     threading.Thread(target=_read_lines, args=(process, lines), daemon=True).start()
     heard = time.monotonic()
-    with (folder / "events.jsonl").open("w", encoding="utf-8") as record:
+    with (folder / "events.jsonl").open("w", buffering=1, encoding="utf-8") as record:
         while True:
             try:
                 line = lines.get(timeout=0.5)
@@ -122,19 +123,15 @@ def _await_end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()
 
 
-def _outcome(
-    process: subprocess.Popen[bytes], seen: list[Event], problem: str | None, folder: Path
-) -> Outcome:
+def _outcome(process: subprocess.Popen[bytes], seen: list[Event], problem: str | None, folder: Path) -> Outcome:
     log = folder / "stderr.log"
     last = seen[-1] if seen else None
     if problem is not None:

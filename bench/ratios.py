@@ -46,7 +46,9 @@ def interval(pairs: Sequence[npt.NDArray[np.float64]]) -> dict[str, Any]:
     means = np.empty(DRAWS)
     for draw in range(DRAWS):
         repeats = [pairs[index] for index in stream.randint(len(pairs), size=len(pairs))]
-        means[draw] = np.concatenate([repeat[stream.randint(len(repeat), size=len(repeat))] for repeat in repeats]).mean()
+        means[draw] = np.concatenate(
+            [repeat[stream.randint(len(repeat), size=len(repeat))] for repeat in repeats]
+        ).mean()
     low, high = np.exp(np.percentile(means, [2.5, 97.5]))
     return {"ratio": estimate, "low": float(low), "high": float(high), "pairs": len(everything)}
 

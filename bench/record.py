@@ -58,7 +58,9 @@ def run_entry(
         ],
         "weights_sha256": next((event.sha256 for event in reversed(_only(seen, events.Saved))), None),
         "privacy": None,
-        "peak_rss_bytes": max((event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None),
+        "peak_rss_bytes": max(
+            (event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None
+        ),
     }
 
 

@@ -173,9 +173,7 @@ def _run_cells(
     }
 
 
-def _jobs(
-    cell: Prepared, backends: Sequence[Contender], reference: Contender, folder: Path
-) -> Iterator[Job]:
+def _jobs(cell: Prepared, backends: Sequence[Contender], reference: Contender, folder: Path) -> Iterator[Job]:
     """Probes first, then the repeats, interleaved A B A B."""
     probes = [reference] + [one for one in backends if one.label != REFERENCE]
     for one in probes:

@@ -94,12 +94,11 @@ class Worker:
         size = sum(array.nbytes for array in weights.values()) if weights else 0
         moved = size * len(work.clients)
         cohort = [client.id for client in work.clients]
-        self.send(
-            events.Round(work.number, after[0] - before[0], after[1] - before[1], cohort, moved, moved, after[2])
-        )
+        self.send(events.Round(work.number, after[0] - before[0], after[1] - before[1], cohort, moved, moved, after[2]))
 
     def _evaluate(self, backend, number, classes):
         import numpy as np
+
         from bench import events, meter
 
         self.stage = "evaluation after round {}".format(number)
@@ -107,9 +106,7 @@ class Worker:
         logits = np.asarray(backend.predict(self.inputs))
         after = meter.reading()
         if logits.shape != (len(self.inputs), classes):
-            raise ValueError(
-                "predict returned shape {}, not {}".format(logits.shape, (len(self.inputs), classes))
-            )
+            raise ValueError("predict returned shape {}, not {}".format(logits.shape, (len(self.inputs), classes)))
         if not np.isfinite(logits).all():
             raise FloatingPointError("the logits are not finite: training diverged, or the backend is wrong")
         accuracy, loss = _score(logits.astype(np.float64), self.targets)
@@ -117,6 +114,7 @@ class Worker:
 
     def _save(self, backend, number, job):
         import numpy as np
+
         from bench import events
 
         self.stage = "weights after round {}".format(number)
@@ -127,9 +125,7 @@ class Worker:
         found = {name: np.shape(array) for name, array in weights.items()}
         for name in list(expected) + list(found):
             if expected.get(name) != found.get(name):
-                raise ValueError(
-                    "weight {} has shape {}, not {}".format(name, found.get(name), expected.get(name))
-                )
+                raise ValueError("weight {} has shape {}, not {}".format(name, found.get(name), expected.get(name)))
         ordered = {name: np.asarray(weights[name], np.float32) for name in expected}
         for name, array in ordered.items():
             if not np.isfinite(array).all():

@@ -9,6 +9,7 @@
 """Reference: numpy in float64, slow and readable; the golden answers."""
 
 import numpy as np
+
 from bench.backend import Backend, Unsupported
 from bench.job import scaled
 
@@ -120,7 +121,9 @@ def conv(layer, weights, value, draw, train):
         inner = np.zeros_like(value)
         for row in range(side):
             for column in range(side):
-                inner[:, :, row : row + rows, column : column + columns] += spread[..., row, column].transpose(0, 3, 1, 2)
+                inner[:, :, row : row + rows, column : column + columns] += spread[..., row, column].transpose(
+                    0, 3, 1, 2
+                )
         return inner, own
 
     return output, back
@@ -128,7 +131,9 @@ def conv(layer, weights, value, draw, train):
 
 def norm(layer, weights, value, draw, train):
     """Ioffe and Szegedy 2015, algorithm 1, over batch, height and width."""
-    scale, shift, mean, variance = (weights[layer["name"] + "." + part] for part in ("scale", "shift", "mean", "variance"))
+    scale, shift, mean, variance = (
+        weights[layer["name"] + "." + part] for part in ("scale", "shift", "mean", "variance")
+    )
     axes, column = (0, 2, 3), (1, -1, 1, 1)
     count = value.size // value.shape[1]
     if train:
@@ -141,7 +146,10 @@ def norm(layer, weights, value, draw, train):
     normal = (value - own_mean.reshape(column)) / deviation
 
     def back(gradient):
-        own = {layer["name"] + ".scale": (gradient * normal).sum(axis=axes), layer["name"] + ".shift": gradient.sum(axis=axes)}
+        own = {
+            layer["name"] + ".scale": (gradient * normal).sum(axis=axes),
+            layer["name"] + ".shift": gradient.sum(axis=axes),
+        }
         centred = gradient - gradient.mean(axis=axes, keepdims=True)
         inner = centred - normal * (gradient * normal).mean(axis=axes, keepdims=True)
         return scale.reshape(column) / deviation * inner, own
@@ -156,7 +164,12 @@ def relu(layer, weights, value, draw, train):
 def pool(layer, weights, value, draw, train):
     """Max-pooling; the first of equal values gets the gradient, an odd last row and column none."""
     size = layer["size"]
-    count, channels, rows, columns = value.shape[0], value.shape[1], value.shape[2] // size, value.shape[3] // size
+    count, channels, rows, columns = (
+        value.shape[0],
+        value.shape[1],
+        value.shape[2] // size,
+        value.shape[3] // size,
+    )
     cut = value[:, :, : rows * size, : columns * size]
     blocks = cut.reshape(count, channels, rows, size, columns, size).transpose(0, 1, 2, 4, 3, 5)
     blocks = blocks.reshape(count, channels, rows, columns, size * size)

@@ -24,6 +24,7 @@ import warnings
 from collections import OrderedDict
 
 import numpy as np
+
 from bench.backend import Backend, Unsupported
 from bench.job import scaled
 
@@ -117,20 +118,13 @@ class Adapter(Backend):
         )
 
     def _dataset(self, client):
-        """The client's batches in their order, whatever their sizes; samples of several epochs travel once."""
+        seeds = np.random.SeedSequence(client.seed).generate_state(2 * len(client.batches)).view(np.int32)
         order = np.concatenate(client.batches)
-        own, order = np.unique(order, return_inverse=True)
-        stops = np.cumsum([len(batch) for batch in client.batches])
-        starts = np.concatenate([[0], stops[:-1]])
-        seeds = np.random.SeedSequence(client.seed).generate_state(2 * len(stops)).view(np.int32).reshape(-1, 2)
-        images, labels = tf.constant(self.images[own]), tf.constant(self.labels[own])
-        order = tf.constant(order, tf.int32)
-
-        def batch(start, stop, seed):
-            picked = order[start:stop]
-            return OrderedDict(images=tf.gather(images, picked), seed=seed), tf.gather(labels, picked)
-
-        return tf.data.Dataset.from_tensor_slices((starts, stops, seeds)).map(batch)
+        inputs = OrderedDict(
+            images=_batched(self.images[order], client.batches),
+            seed=tf.data.Dataset.from_tensor_slices(seeds.reshape(-1, 2)),
+        )
+        return tf.data.Dataset.zip((inputs, _batched(self.labels[order], client.batches)))
 
     def _left_out(self, clients, datasets):
         """Say which clients TFF dropped: it does so silently when a client's weights are no longer finite."""
@@ -147,6 +141,32 @@ def _refuse(job):
         raise Unsupported("training.compile is torch.compile; TFF always traces graphs")
     if job.device != "cpu":
         raise Unsupported("timing.device = {}: the TFF wheel's native worker computes on the CPU".format(job.device))
+
+
+def _batched(samples, batches):
+    """Return a dataset of `samples` in batches of the same sizes as `batches`, whatever these are.
+
+    One `Dataset.batch` a run of equal batches and a smaller last one, which is an epoch: mapping a function
+    over the batches would trace it anew for every client, a quarter of a round of small clients.
+    """
+    dataset = None
+    for start, stop, size in _runs([len(batch) for batch in batches]):
+        run = tf.data.Dataset.from_tensor_slices(samples[start:stop]).batch(size)
+        dataset = run if dataset is None else dataset.concatenate(run)
+    return dataset
+
+
+def _runs(sizes):
+    """Cut batch sizes into runs of equal ones, the last of which may be smaller: (start, stop, size) each."""
+    runs = []
+    stop, last = 0, 0
+    for size in sizes:
+        if runs and last == runs[-1][2] >= size:
+            runs[-1][1] += size
+        else:
+            runs.append([stop, stop + size, size])
+        stop, last = stop + size, size
+    return runs
 
 
 def _example_count():
@@ -221,7 +241,9 @@ class Layout:
     """Canonical weights (out, in, height, width) to TensorFlow's (height, width, in, out), and back."""
 
     def __init__(self, layers, shape):
-        self.kernels = {layer["name"] + ".weight": layer["kind"] for layer in layers if layer["kind"] in ("conv", "dense")}
+        self.kernels = {
+            layer["name"] + ".weight": layer["kind"] for layer in layers if layer["kind"] in ("conv", "dense")
+        }
         self.flattened = _flattened(layers, shape)
 
     def native(self, weights):

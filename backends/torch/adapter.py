@@ -17,6 +17,7 @@
 import numpy as np
 import torch
 from _torch import module
+
 from bench.backend import Backend, Unsupported
 from bench.job import scaled
 

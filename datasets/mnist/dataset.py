@@ -49,9 +49,7 @@ def _written(request: Request, side: str, images: np.ndarray, labels: np.ndarray
     with ThreadPoolExecutor() as pool:
         for done, _ in enumerate(pool.map(write, range(len(images))), start=1):
             request.report(f"writing MNIST {side} images", done, len(images))
-    return [
-        Sample(path.stem, str(label), path, None, side) for path, label in zip(paths, labels.tolist(), strict=True)
-    ]
+    return [Sample(path.stem, str(label), path, None, side) for path, label in zip(paths, labels.tolist(), strict=True)]
 
 
 def _idx(folder: Path, name: str, dimensions: int) -> np.ndarray:

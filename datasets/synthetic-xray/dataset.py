@@ -64,7 +64,9 @@ def film(seed: int, index: int) -> np.ndarray:
     x0 = (_AXIS[None, :] - draw.between(-0.1, 0.1)) / zoom
     y0 = (_AXIS[:, None] - draw.between(-0.1, 0.1)) / zoom
     x, y = x0 + tilt * y0, y0 - tilt * x0
-    lungs = [_ellipse(x, y, side * draw.between(0.40, 0.48), -0.02, 0.32, draw.between(0.6, 0.72), 3.0) for side in (-1, 1)]
+    lungs = [
+        _ellipse(x, y, side * draw.between(0.40, 0.48), -0.02, 0.32, draw.between(0.6, 0.72), 3.0) for side in (-1, 1)
+    ]
     inside = np.maximum(*lungs)
     value = 0.62 * _ellipse(x, y, 0.0, 0.1, 1.05, 1.25, 4.0)
     value = value - draw.between(0.30, 0.40) * inside

@@ -61,7 +61,9 @@ def _groups(source: Path, column: str | None) -> dict[str, str] | None:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         if column not in columns or "file" not in columns:
-            raise UserError(f"data.groups = {column}: {path} has the columns {', '.join(columns)}; file and {column} are needed")
+            raise UserError(
+                f"data.groups = {column}: {path} has the columns {', '.join(columns)}; file and {column} are needed"
+            )
         # Ids are compared within a class only: sets put together from several sources number people twice.
         return {row["file"]: f"{row['file'].partition('/')[0]}/{row[column]}" for row in reader}
 

@@ -18,7 +18,12 @@ def render(comparison: dict[str, Any]) -> str:
     writer.writeheader()
     for cell in comparison["cells"]:
         for run in cell["runs"]:
-            own = {"cell": cell["name"], "backend": run["backend"], "repeat": run["repeat"], "status": run["status"]}
+            own = {
+                "cell": cell["name"],
+                "backend": run["backend"],
+                "repeat": run["repeat"],
+                "status": run["status"],
+            }
             evaluated = {entry["round"]: entry for entry in run["evaluations"]}
             for entry in run["rounds"] or [{}]:
                 writer.writerow(own | entry | evaluated.get(entry.get("round"), {}))

@@ -14,7 +14,11 @@ def render(comparison: dict[str, Any]) -> str:
     parts = [f"# {_safe(comparison['experiment']['name'])}", _safe(comparison["experiment"]["description"])]
     for table in tables(comparison):
         lines = [_line(table.columns), _line(["---"] * len(table.columns)), *map(_line, table.rows)]
-        parts += [f"## {_safe(table.title)}", "\n".join(lines), "\n".join(f"- {_safe(note)}" for note in table.notes)]
+        parts += [
+            f"## {_safe(table.title)}",
+            "\n".join(lines),
+            "\n".join(f"- {_safe(note)}" for note in table.notes),
+        ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
