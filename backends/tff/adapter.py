@@ -37,6 +37,7 @@ import tensorflow_federated as tff  # noqa: E402
 EPSILON, MOVE = 1e-5, 0.1  # batch normalisation
 STATISTICS = ("mean", "variance")
 PREDICTED_AT_ONCE = 500
+AXES = {"conv": (2, 3, 1, 0), "dense": (1, 0)}  # of a canonical kernel, in TensorFlow's order
 
 
 class Adapter(Backend):
@@ -56,7 +57,7 @@ class Adapter(Backend):
             self._model(native),
             client_optimizer_fn=_client_optimizer(self.names, job.training),
             server_optimizer_fn=tff.learning.optimizers.build_sgdm(1.0),
-            loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,  # a quarter less CPU than reduce
+            loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,  # 20-25 % less CPU than reduce
         )
         start = tff.learning.models.ModelWeights(native, ())
         self.state = self.process.set_model_weights(self.process.initialize(), start)
@@ -82,12 +83,11 @@ class Adapter(Backend):
     def predict(self, inputs):
         images = np.ascontiguousarray(inputs.transpose(0, 2, 3, 1))
         weights = tuple(tf.constant(array) for array in self._native_weights())
-        return np.concatenate(
-            [
-                self.forward(weights, tf.constant(images[start : start + PREDICTED_AT_ONCE]), tf.constant([0, start]))
-                for start in range(0, len(images), PREDICTED_AT_ONCE)
-            ]
-        )
+        logits = []
+        for start in range(0, len(images), PREDICTED_AT_ONCE):
+            part = tf.constant(images[start : start + PREDICTED_AT_ONCE])
+            logits.append(self.forward(weights, part, tf.constant([0, start])))
+        return np.concatenate(logits)
 
     def _native_weights(self):
         return self.process.get_model_weights(self.state).trainable
@@ -140,7 +140,8 @@ def _refuse(job):
     if job.training.compile:
         raise Unsupported("training.compile is torch.compile; TFF always traces graphs")
     if job.device != "cpu":
-        raise Unsupported("timing.device = {}: the TFF wheel's native worker computes on the CPU".format(job.device))
+        reason = "timing.device = {}: TFF's native worker, as its wheel ships it, computes on the CPU"
+        raise Unsupported(reason.format(job.device))
 
 
 def _batched(samples, batches):
@@ -241,8 +242,8 @@ class Layout:
     """Canonical weights (out, in, height, width) to TensorFlow's (height, width, in, out), and back."""
 
     def __init__(self, layers, shape):
-        self.kernels = {
-            layer["name"] + ".weight": layer["kind"] for layer in layers if layer["kind"] in ("conv", "dense")
+        self.axes = {
+            layer["name"] + ".weight": AXES[layer["kind"]] for layer in layers if layer["kind"] in AXES
         }
         self.flattened = _flattened(layers, shape)
 
@@ -258,8 +259,8 @@ class Layout:
         if name in self.flattened:
             blocks = array.reshape((len(array),) + self.flattened[name]).transpose(2, 3, 1, 0)
             return np.ascontiguousarray(blocks.reshape(-1, len(array)))
-        if name in self.kernels:
-            return np.ascontiguousarray(array.transpose(2, 3, 1, 0) if self.kernels[name] == "conv" else array.T)
+        if name in self.axes:
+            return np.ascontiguousarray(array.transpose(self.axes[name]))
         return array
 
     def _canonical(self, name, array):
@@ -267,8 +268,8 @@ class Layout:
             channels, height, width = self.flattened[name]
             blocks = array.reshape(height, width, channels, -1).transpose(3, 2, 0, 1)
             return np.ascontiguousarray(blocks.reshape(len(blocks), -1))
-        if name in self.kernels:
-            return np.ascontiguousarray(array.transpose(3, 2, 0, 1) if self.kernels[name] == "conv" else array.T)
+        if name in self.axes:
+            return np.ascontiguousarray(array.transpose(np.argsort(self.axes[name])))
         return array
 
 
@@ -320,7 +321,9 @@ def _affine(kind, name, weights, value):
 
 
 def _norm(name, weights, value, training):
-    scale, shift, mean, variance = (weights[name + "." + part] for part in ("scale", "shift", "mean", "variance"))
+    scale, shift, mean, variance = (
+        weights[name + "." + part] for part in ("scale", "shift", "mean", "variance")
+    )
     if not training:
         return tf.nn.batch_normalization(value, mean, variance, shift, scale, EPSILON), 0.0
     # the raw operation: tf.nn's wrapper raises epsilon to 1.001e-5. Its variance is the unbiased one.

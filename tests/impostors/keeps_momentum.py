@@ -13,8 +13,11 @@ class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
     def _train(self, client):
-        weights = self.current
-        local = super()._train(client)
-        drift = getattr(self, "drift", dict.fromkeys(local, 0.0))
-        self.drift = {name: 0.01 * (local[name] - weights[name]) for name in local}
-        return {name: local[name] + drift[name] for name in local}
+        weights = {name: array.copy() for name, array in self.current.items()}
+        self.velocity = getattr(self, "velocity", dict.fromkeys(weights, 0.0))
+        for batch in client.batches:
+            logits, backward = reference.forward(self.layers, weights, self.samples[batch], None, train=True)
+            for name, gradient in backward(reference.cross_entropy_gradient(logits, self.labels[batch])).items():
+                self.velocity[name] = self.training.momentum * self.velocity[name] + gradient
+                weights[name] = weights[name] - self.training.lr * self.velocity[name]
+        return weights
