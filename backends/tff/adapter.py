@@ -242,9 +242,7 @@ class Layout:
     """Canonical weights (out, in, height, width) to TensorFlow's (height, width, in, out), and back."""
 
     def __init__(self, layers, shape):
-        self.axes = {
-            layer["name"] + ".weight": AXES[layer["kind"]] for layer in layers if layer["kind"] in AXES
-        }
+        self.axes = {layer["name"] + ".weight": AXES[layer["kind"]] for layer in layers if layer["kind"] in AXES}
         self.flattened = _flattened(layers, shape)
 
     def native(self, weights):
@@ -321,9 +319,7 @@ def _affine(kind, name, weights, value):
 
 
 def _norm(name, weights, value, training):
-    scale, shift, mean, variance = (
-        weights[name + "." + part] for part in ("scale", "shift", "mean", "variance")
-    )
+    scale, shift, mean, variance = (weights[name + "." + part] for part in ("scale", "shift", "mean", "variance"))
     if not training:
         return tf.nn.batch_normalization(value, mean, variance, shift, scale, EPSILON), 0.0
     # the raw operation: tf.nn's wrapper raises epsilon to 1.001e-5. Its variance is the unbiased one.
