@@ -31,7 +31,7 @@ CASES: Mapping[str, Sequence[str]] = {
     ),
     "one channel, no momentum": ("data.channels=1", "training.momentum=0.0"),
     "no convolution": ("model.name=mlp",),
-    "batch normalisation": ("model.batch_norm=true", "training.lr=0.005"),
+    "batch normalisation": ("model.batch_norm=true", "training.lr=0.002"),
 }
 
 

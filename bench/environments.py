@@ -233,7 +233,7 @@ def _health_check(python: Path, imports: Sequence[str], log: Path, label: str) -
     with log.open("ab") as file:
         checked = subprocess.run([str(python), "-I", "-c", code], stdout=file, stderr=file, check=False)
     if checked.returncode:
-        raise EnvironmentFailed(f"{label} does not import after installation: {_last_line(log)} (log: {log})")
+        raise EnvironmentFailed(f"{label} does not import after installation: {_reason(log)} (log: {log})")
 
 
 def _uv(arguments: Sequence[str], log: Path, label: str, python: Path | None = None) -> None:
@@ -249,14 +249,14 @@ def _uv(arguments: Sequence[str], log: Path, label: str, python: Path | None = N
             check=False,
         )
     if done.returncode:
-        raise EnvironmentFailed(f"{label} can't be built: {_last_line(log)} (log: {log})")
+        raise EnvironmentFailed(f"{label} can't be built: {_reason(log)} (log: {log})")
 
 
-def _last_line(log: Path) -> str:
-    """The line that says why: the first of uv's error lines, else the last line of the log."""
-    lines = [line.strip(" \u00d7╰─▶│├\t") for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("error:", "No solution", "Because", "ERROR"))]
-    return (told or lines or ["no output"])[-1][:300]
+def _reason(log: Path) -> str:
+    """What the log says of the failure, in one line: all from uv's last "error:" on, else the last line."""
+    lines = [" ".join(line.split()) for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    starts = [index for index, line in enumerate(lines) if line.startswith("error:")]
+    return " ".join(lines[starts[-1] if starts else -1 :])[:400] or "it said nothing"
 
 
 @contextmanager

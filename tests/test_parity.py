@@ -44,3 +44,14 @@ def test_nan_never_passes():
 def test_a_missing_round_is_an_error():
     with pytest.raises(ValueError, match="1 rounds to compare with 2"):
         parity.certify(START, [START, START], [START])
+
+
+def test_statistics_are_measured_on_their_own_scale():
+    start = {"a.weight": np.zeros(2), "n.variance": np.ones(2)}
+    golden = {"a.weight": np.full(2, 0.01), "n.variance": np.full(2, 0.4)}
+    off = {"a.weight": golden["a.weight"], "n.variance": golden["n.variance"] + 0.005}
+    assert parity.certify(start, [golden], [off])["verdict"] == "pass"
+    untrained = {"a.weight": start["a.weight"] + 0.00995, "n.variance": golden["n.variance"]}
+    assert parity.certify(start, [golden], [untrained])["verdict"] == "pass"
+    untrained["a.weight"] = start["a.weight"]
+    assert parity.certify(start, [golden], [untrained])["first_difference"]["tensor"] == "a.weight"
