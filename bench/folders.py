@@ -1,5 +1,6 @@
 """Run folders: where a run's jobs, plan and results lie, and which one the same command goes on with."""
 
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,16 +14,22 @@ from bench.errors import UserError
 def claim(out: Path, name: str, key: str, fresh: bool = False) -> Iterator[Path]:
     """Hold the newest run of `key` in `out` that is unfinished and nobody else's, or else a new one.
 
-    `key` tells what is run; `fresh` always begins a new one. Raises UserError where `out` can't be written.
+    `key` tells what is run; `fresh` always begins a new one.
     """
+    for folder in _candidates(out, name, key, fresh):
+        with store.locked(folder / ".lock") as mine:
+            if mine:
+                yield folder
+                return
+
+
+def refuse_unwritable(out: Path) -> None:
+    """Make the folder `out`. Raises UserError where it can't be written: better now than after an hour."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for folder in _candidates(out, name, key, fresh):
-            with store.locked(folder / ".lock") as mine:
-                if mine:
-                    yield folder
-                    return
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
         raise UserError(f"--out {out}: can't be written: {error.strerror}") from error
 
 

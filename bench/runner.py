@@ -136,6 +136,7 @@ def run(
     for request in requests:
         name, _, _ = plugins.parse_request(request)
         plugins.find("backends", name)
+    folders.refuse_unwritable(out)
     cells = prepare(experiment, display)
     backends = contenders(requests, display)
     reference = _contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
@@ -191,7 +192,7 @@ def _slug(label: str) -> str:
 def _finish(job: Job, display: Display) -> process.Outcome:
     """Return the job's outcome: its earlier one if that was finished and is intact, else a new one."""
     told = _told(job)
-    key = hashlib.sha256(json.dumps([told, job.cell.digests], sort_keys=True).encode()).hexdigest()
+    key = _job_key(job, told)
     earlier = store.read_json(job.folder / "result.json")
     if earlier is not None and earlier["key"] == key and earlier["status"] == "done":
         display.started(job, reused=True)
@@ -205,6 +206,13 @@ def _finish(job: Job, display: Display) -> process.Outcome:
         store.write_json(job.folder / "result.json", result)
     display.ended(job, outcome)
     return outcome
+
+
+def _job_key(job: Job, told: Mapping[str, Any]) -> str:
+    """Names all that a result depends on: what is told, the plan, the adapter's text and its packages."""
+    adapter = hashlib.sha256(job.contender.plugin.path.read_bytes()).hexdigest()
+    parts = [told, job.cell.digests, adapter, job.contender.versions]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _execute(job: Job, told: Mapping[str, Any], display: Display) -> process.Outcome:

@@ -171,8 +171,8 @@ def _certificate(cell: Cell, place: str) -> Table:
     )
     tolerance = parity["tolerance"]
     notes = (
-        f"Weights after each of the plan's first rounds against {parity['reference']} (float64); pass: no weight"
-        f" is off by more than {tolerance['absolute']:g} or {tolerance['relative']:.0%} of its movement.",
+        f"Weights after each of the plan's first rounds against {parity['reference']} (float64). Pass: none is off by"
+        f" more than {tolerance['absolute']:g}, nor by more than {tolerance['relative']:.0%} of the largest movement.",
         "Same for all: " + ", ".join(f"{name} {digest[:12]}" for name, digest in cell["digests"].items()),
     )
     reasons = tuple(f"{name}: {own['reason']}" for name, own in parity["backends"].items() if own["reason"])

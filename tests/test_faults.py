@@ -140,6 +140,20 @@ def test_an_unfinished_run_goes_on_and_a_finished_job_is_not_run_again(bench, tm
     assert len(list((tmp_path / "runs").iterdir())) == 2, "a finished run is measured anew, in a folder of its own"
 
 
+def test_a_mended_backend_is_run_again(bench, tmp_path: Path):
+    """The jobs that its faulty version finished are not taken for the mended one's."""
+    mine = tmp_path / "mine.py"
+    text = (FAKES / "crash.py").read_text().replace("../backends", str(ROOT / "backends"))
+    mine.write_text(text.replace("work.number == 2", "work.number == 3"))
+    command = ("run", "--json", "--backends=./mine.py", "--set=federation.rounds=4")
+    assert bench(*command, tiny=True).code == 1
+    mine.write_text(text.replace("work.number == 2", "False"))
+    finished = bench(*command, tiny=True)
+    assert finished.code == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert finished.document["cells"][0]["parity"]["backends"]["mine"]["verdict"] == "pass"
+
+
 def test_an_altered_result_is_not_trusted(bench, tmp_path: Path):
     command = ("run", "--json", "--backends=reference")
     bench(*command, tiny=True)
