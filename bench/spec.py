@@ -171,9 +171,11 @@ def build(table: Mapping[str, Any], settings: Iterable[str] = (), name: str = ""
     matrix = tree.pop("matrix", {})
     if not isinstance(matrix, dict):
         raise UserError(f"{where}: matrix must be a table of key = [values]")
+    given = set()
     for text in settings:
         key, value = _parse_setting(text)
         _known(key, "--set ")
+        given.add(key)
         matrix.pop(key, None)
         if isinstance(value, list):
             matrix[key] = value
@@ -184,17 +186,17 @@ def build(table: Mapping[str, Any], settings: Iterable[str] = (), name: str = ""
         if not isinstance(values, list) or not values:
             raise UserError(f"{where}: matrix.{key} = {values!r}: must be a list of at least one value")
     points = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
-    return Experiment(name, description, tuple(_cell(tree, point, where) for point in points))
+    return Experiment(name, description, tuple(_cell(tree, point, where, given) for point in points))
 
 
-def _cell(tree: Mapping[str, Any], point: Mapping[str, Any], where: str) -> Cell:
+def _cell(tree: Mapping[str, Any], point: Mapping[str, Any], where: str, given: set[str]) -> Cell:
     own = json.loads(json.dumps(tree))
     for key, value in point.items():
         _put(own, key, value)
     try:
         return Cell(point, Spec.model_validate_json(json.dumps(own)))
     except ValidationError as error:
-        raise UserError(_explain(error, where)) from error
+        raise UserError(_explain(error, where, given)) from error
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:
@@ -239,10 +241,10 @@ def _suggest(key: str) -> str:
     return f"; did you mean {' or '.join(close)}?" if close else f"; there are: {', '.join(keys())}"
 
 
-def _explain(error: ValidationError, where: str) -> str:
+def _explain(error: ValidationError, where: str, given: set[str]) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained", "function")))
-    place = f"{where}: " if where else ""
+    place = "--set " if key in given else f"{where}: " if where else ""
     if first["type"] == "extra_forbidden":
         return f"{place}{key}: no such setting{_suggest(key)}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")

@@ -29,7 +29,7 @@ def refused(finished, *told: str) -> None:
         (["absent.toml"], ["absent.toml: can't be read"]),
         (["--set=data.dataset=cats"], ["unknown dataset 'cats'", "synthetic-xray"]),
         (["--set=federation.clientz=3"], ["federation.clientz: no such setting; did you mean federation.clients"]),
-        (["--set=federation.clients=many"], ["federation.clients = 'many': must be a valid integer"]),
+        (["--set=federation.clients=many"], ["--set federation.clients = 'many': must be a valid integer"]),
         (["--set=federation.clients=0"], ["must be greater than or equal to 1"]),
         (["--set=federation.clients=25"], ["there are only 24 training samples"]),
         (["--set=data.dataset=xray"], ["needs a folder or a CSV"]),
