@@ -77,7 +77,7 @@ def run(
     with display.make(console) as shown:
         if dry_run:
             for name in names:
-                plugins.find("backends", plugins.parse_request(name)[0])
+                plugins.requested(name)
             _print_plan(runner.prepare(chosen, shown))
             return
         folder, comparison = runner.run(chosen, names, out, shown, fresh)

@@ -27,8 +27,7 @@ def build(names: Names) -> None:
     console = Console(stderr=True)
     failed = False
     for request in names:
-        name, version, _ = plugins.parse_request(request)
-        plugin = plugins.find("backends", name)
+        plugin, version, _ = plugins.requested(request)
         try:
             with console.status(f"{request}: building"):
                 own = environments.ensure(

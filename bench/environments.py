@@ -24,7 +24,6 @@ from typing import Any
 import platformdirs
 
 from bench import store, uvtool
-from bench.errors import UserError
 from bench.plugins import Plugin
 
 SCHEMA = 1
@@ -57,8 +56,6 @@ def home() -> Path:
 
 def ensure(plugin: Plugin, version: str | None = None, report: Report = print) -> Environment:
     """Return the plugin's environment, built now if it isn't there. Raises EnvironmentFailed."""
-    if version and (plugin.header.framework is None or plugin.header.environment == "harness"):
-        raise UserError(f"{plugin.name}@{version}: {plugin.name} has no framework version to choose")
     ready = built(plugin, version)
     if ready is not None:
         return ready

@@ -28,7 +28,8 @@ class Header:
     """What a plugin's file says about itself.
 
     framework: the distribution whose version NAME@VERSION replaces; imports: the modules whose import is the
-    health check; needs: files it shares with others, relative to the folder above its own.
+    health check; needs: files it shares with others, relative to the folder above its own; variants: what may
+    follow the + in NAME+VARIANT.
     """
 
     summary: str = ""
@@ -39,6 +40,7 @@ class Header:
     imports: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     environment: Literal["own", "harness"] = "own"
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,18 @@ def parse_request(text: str) -> tuple[str, str | None, str | None]:
     return name, version or None, variant or None
 
 
+def requested(text: str) -> tuple[Plugin, str | None, str | None]:
+    """Return the backend, version and variant of a request. Raises UserError where there is no such thing."""
+    name, version, variant = parse_request(text)
+    plugin = find("backends", name)
+    if variant and variant not in plugin.header.variants:
+        allowed = ", ".join(plugin.header.variants) or "none"
+        raise UserError(f"{text}: {name} has no variant {variant!r}; it has: {allowed}")
+    if version and (plugin.header.framework is None or plugin.header.environment == "harness"):
+        raise UserError(f"{text}: {name} has no framework version to choose")
+    return plugin, version, variant
+
+
 def read_header(path: Path) -> Header:
     """Return the header of a plugin file. Raises UserError where the file isn't Python, or the block not TOML."""
     try:
@@ -130,6 +144,7 @@ def _header(summary: str, table: dict[str, Any]) -> Header:
         imports=tuple(own.get("imports", ())),
         needs=tuple(own.get("needs", ())),
         environment=own.get("environment", "own"),
+        variants=tuple(own.get("variants", ())),
     )
 
 

@@ -110,11 +110,16 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
 
 def contenders(requests: Sequence[str], display: Display) -> list[Contender]:
     """Find every requested backend, then build what is missing. One that can't be built fails alone."""
-    found = []
-    for request in requests:
-        name, version, variant = plugins.parse_request(request)
-        found.append((request, plugins.find("backends", name), version, variant))
-    return [_contender(*one, display) for one in found]
+    found = [(request, *plugins.requested(request)) for request in requests]
+    missing = [request for request, plugin, version, _ in found if environments.built(plugin, version) is None]
+    ready: list[Contender] = []
+    for one in found:
+        if missing:
+            display.progress("environments", len(ready), len(found))
+        ready.append(_contender(*one, display))
+    if missing:
+        display.progress("environments", len(ready), len(found))
+    return ready
 
 
 def _contender(
@@ -134,8 +139,7 @@ def run(
 ) -> tuple[Path, dict[str, Any]]:
     """Run the experiment on the backends and return the run folder and the comparison in it."""
     for request in requests:
-        name, _, _ = plugins.parse_request(request)
-        plugins.find("backends", name)
+        plugins.requested(request)
     folders.refuse_unwritable(out)
     cells = prepare(experiment, display)
     backends = contenders(requests, display)

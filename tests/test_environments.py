@@ -106,7 +106,9 @@ def test_another_version_replaces_the_frameworks_and_loosens_the_rest():
     assert not any("==" in one for one in wanted if not one.startswith("tensorflow-federated"))
     assert environments.requirements(tff, None) == list(tff.header.dependencies)
     with pytest.raises(UserError, match="has no framework version to choose"):
-        environments.ensure(plugins.find("backends", "reference"), "1.0")
+        plugins.requested("reference@1.0")
+    with pytest.raises(UserError, match=r"torch has no variant 'plain'; it has: none"):
+        plugins.requested("torch+plain")
 
 
 def test_pips_settings_reach_uv_and_the_users_own_stay():
