@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -53,24 +54,30 @@ def execute(
     leave children behind. `events.jsonl` and `stderr.log` are written into the folder.
     """
     folder = folder.resolve()
+    seen: list[Event] = []
+    # A temporary folder of its own: frameworks leave files behind there, too.
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as temporary:
+        process = _start(python, folder, {**environ, "TMPDIR": temporary})
+        try:
+            problem = _listen(process, folder, silence_s, seen, on_event)
+            if problem is None:
+                _await_end(process)
+        finally:
+            _end_group(process)
+    return _outcome(process, seen, problem, folder)
+
+
+def _start(python: Path, folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with (folder / "stderr.log").open("wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [str(python), "-I", str(WORKER), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=folder,
-            env=dict(environ),
+            env=environ,
             start_new_session=True,
         )
-    seen: list[Event] = []
-    try:
-        problem = _listen(process, folder, silence_s, seen, on_event)
-        if problem is None:
-            _await_end(process)
-    finally:
-        _end_group(process)
-    return _outcome(process, seen, problem, folder)
 
 
 def _listen(
