@@ -34,5 +34,6 @@ class Request:
     folder: Path
     samples: int | None
     groups: str | None
+    film_size: int | None
     seed: int
     report: Progress

@@ -32,8 +32,17 @@ class Data(Section):
     """What is learned from, and in which form it is read."""
 
     dataset: str = Field("synthetic-xray", description="name of a dataset, or path to a dataset.py")
-    source: str | None = Field(None, description="folder or CSV that the dataset reads")
-    form: Literal["image", "npy", "packed", "memory"] = Field("packed", description="how samples are read")
+    source: str | None = Field(None, description="folder, CSV or ZIP that the dataset reads")
+    film_size: Annotated[int, Field(ge=8, le=4096)] | None = Field(
+        None, description="pixels a side of the films that synthetic-xray draws"
+    )
+    form: Literal["image", "npy", "packed", "memory", "image-native"] = Field(
+        "memory", description="what training reads its samples from"
+    )
+    loader: Literal["gather", "framework"] = Field(
+        "gather", description="who reads: fedbench, a batch at a time, or the framework's own loader"
+    )
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="loader workers beside the training process")
     image_size: Annotated[int, Field(ge=8, le=1024)] = Field(32, description="pixels a side")
     channels: Literal[1, 3] = Field(3, description="1 greyscale, 3 colour")
     samples: Annotated[int, Field(ge=2)] | None = Field(None, description="use this many samples only")

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.dataset import Request, Sample
 from bench.errors import UserError
-from bench.images import write_png
+from bench.data.image_files import write_png
 
 PARTS = {"train": "train", "test": "t10k"}
 

@@ -19,7 +19,7 @@ import numpy as np
 from bench import draws
 from bench.dataset import Request, Sample
 from bench.errors import UserError
-from bench.images import write_png
+from bench.data.image_files import write_png
 
 VERSION = 1  # of the pictures; part of every draw, so a new version is a new data set
 CLASSES = ("COVID", "NORMAL", "Viral Pneumonia")

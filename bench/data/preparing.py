@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import draws, environments, store
+from bench import environments, store
+from bench.data.split import split
 from bench.dataset import Progress, Request, Sample
 from bench.errors import UserError
 from bench.images import read_image
@@ -55,8 +56,10 @@ def prepare(plugin: ModuleType, name: str, settings: Data, seed: int, report: Pr
     """
     home = environments.home() / "data"
     source = Path(settings.source).expanduser() if settings.source is not None else None
-    generated = home / f"{name}-files-{_place_key(source, settings.samples, seed)}"
-    request = Request(source, generated, settings.samples, settings.groups, seed, report)
+    generated = home / f"{name}-files-{_place_key(source, settings, seed)}"
+    request = Request(
+        source, generated, settings.samples, settings.groups, settings.film_size, seed, report
+    )
     samples = sorted(plugin.samples(request), key=lambda sample: sample.name)
     _refuse_twins(samples)
     folder = home / f"{name}-{_key(samples, settings, seed)}"
@@ -65,9 +68,9 @@ def prepare(plugin: ModuleType, name: str, settings: Data, seed: int, report: Pr
     return _open(folder)
 
 
-def _place_key(source: Path | None, count: int | None, seed: int) -> str:
+def _place_key(source: Path | None, settings: Data, seed: int) -> str:
     """Names the folder of generated files, so that files made of another source never pass for this one's."""
-    listed: list[Any] = [str(source), count, seed]
+    listed: list[Any] = [str(source), settings.samples, settings.film_size, seed]
     if source is not None and source.is_dir():
         listed += [[path.name, path.stat().st_mtime_ns] for path in sorted(source.iterdir())]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:12]
@@ -193,60 +196,6 @@ def _classes(samples: Sequence[Sample]) -> list[str]:
             f"data.source: class {small[0]!r} has only one usable image; one to train on and one to test on are needed"
         )
     return sorted(counts)
-
-
-def split(
-    samples: Sequence[Sample], holdout: float, groups: str | None, seed: int
-) -> tuple[npt.NDArray[np.bool_], str]:
-    """Return which samples are held out, bool (n,), and in words how that was decided.
-
-    Whole groups stay together. Decided by a hash of names, so neither the order nor other files matter.
-    """
-    if all(sample.split for sample in samples):
-        return np.array([sample.split == "test" for sample in samples]), "given by the data set"
-    is_test = np.zeros(len(samples), bool)
-    for label in sorted({sample.label for sample in samples}):
-        members: dict[str, list[int]] = {}
-        for index, sample in enumerate(samples):
-            if sample.label == label:
-                members.setdefault(sample.group or sample.name, []).append(index)
-        ordered = sorted(members, key=lambda unit: _draw(seed, unit if groups else f"{label}/{unit}"))
-        total = sum(len(own) for own in members.values())
-        wanted = min(max(1, round(holdout * total)), total - 1)
-        taken = 0
-        for unit in ordered[: max(1, len(ordered) - 1)]:
-            if taken >= wanted:
-                break
-            is_test[members[unit]] = True
-            taken += len(members[unit])
-    if groups:
-        _keep_groups_whole(samples, is_test)
-    _refuse_one_sided(samples, is_test)
-    how = f"by {groups}, whole groups on one side" if groups else "by file"
-    return is_test, f"{how}, stratified by class, {holdout:.0%} held out"
-
-
-def _draw(seed: int, unit: str) -> int:
-    word = int.from_bytes(hashlib.sha256(unit.encode()).digest()[:8], "little")
-    return int(draws.keys(seed, "split", word))
-
-
-def _keep_groups_whole(samples: Sequence[Sample], is_test: npt.NDArray[np.bool_]) -> None:
-    """A group with samples of several classes goes where its first class put it."""
-    sides: dict[str, bool] = {}
-    for index, sample in enumerate(samples):
-        if sample.group is not None:
-            is_test[index] = sides.setdefault(sample.group, bool(is_test[index]))
-
-
-def _refuse_one_sided(samples: Sequence[Sample], is_test: npt.NDArray[np.bool_]) -> None:
-    for label in sorted({sample.label for sample in samples}):
-        sides = {bool(held) for sample, held in zip(samples, is_test, strict=True) if sample.label == label}
-        if len(sides) < 2:
-            raise UserError(
-                f"data.holdout: class {label!r} can't be split into a part to train on and a part to test on;"
-                " it needs at least two files (with data.groups: two groups)"
-            )
 
 
 def _digest(packed: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], is_test: npt.NDArray[np.bool_]) -> str:
