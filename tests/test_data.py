@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import data, plugins, spec
+from bench.data.image_files import examine, write_png
 from bench.dataset import Sample
-from bench.images import read_image, write_png
+from bench.errors import UserError
 from bench.job import Files
 from tests.conftest import REAL_DATA
 
@@ -66,7 +67,7 @@ def test_an_interrupted_preparation_leaves_nothing_that_counts(home, films, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(data.store, "write_text", stop)
+        patch.setattr(data.preparing.store, "write_text", stop)
         with pytest.raises(KeyboardInterrupt):
             prepare("xray", f"data.source={films}")
     assert not [path for path in (home / "data").iterdir() if (path / "manifest.json").exists()]
@@ -101,7 +102,7 @@ def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path):
     content[16:24] = (30_000).to_bytes(4, "big") * 2
     path.write_bytes(content)
     with pytest.raises(ValueError, match="30000 x 30000 pixels; at most 100 million"):
-        read_image(path, (1, 8, 8))
+        examine(path.read_bytes())
 
 
 def test_mnist_from_idx_files(home, tmp_path):
@@ -119,7 +120,7 @@ def test_mnist_from_idx_files(home, tmp_path):
     assert (len(prepared.train), len(prepared.test), prepared.classes) == (12, 4, ("0", "1"))
     assert np.load(prepared.folder / "packed.npy")[prepared.test[0], 0, 0, :3].tolist() == [0, 1, 2]
     (source / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x0cxx")
-    with pytest.raises(data.UserError, match="has 2 bytes of data, its header promises 12"):
+    with pytest.raises(UserError, match="has 2 bytes of data, its header promises 12"):
         prepare("mnist", f"data.source={source}")
 
 

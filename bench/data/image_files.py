@@ -3,7 +3,6 @@
 OpenCV decodes what it can of a truncated file and says nothing, so structure is looked at first.
 """
 
-import os
 import struct
 import tempfile
 import zlib
@@ -102,5 +101,6 @@ def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
         raise ValueError(f"{path}: OpenCV can't encode it")
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         file.write(content.tobytes())
-    os.chmod(file.name, 0o644)  # noqa: PTH101: a temporary file is nobody else's to read
-    Path(file.name).replace(path)
+    aside = Path(file.name)
+    aside.chmod(0o644)  # a temporary file is nobody else's to read
+    aside.replace(path)

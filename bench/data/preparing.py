@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import environments, store
+from bench.data.image_files import examine
 from bench.data.split import split
 from bench.dataset import Progress, Request, Sample
 from bench.errors import UserError
-from bench.images import read_image
+from bench.images import decode
 from bench.spec import Data
 
 SCHEMA = 1
@@ -57,9 +58,7 @@ def prepare(plugin: ModuleType, name: str, settings: Data, seed: int, report: Pr
     home = environments.home() / "data"
     source = Path(settings.source).expanduser() if settings.source is not None else None
     generated = home / f"{name}-files-{_place_key(source, settings, seed)}"
-    request = Request(
-        source, generated, settings.samples, settings.groups, settings.film_size, seed, report
-    )
+    request = Request(source, generated, settings.samples, settings.groups, settings.film_size, seed, report)
     samples = sorted(plugin.samples(request), key=lambda sample: sample.name)
     _refuse_twins(samples)
     folder = home / f"{name}-{_key(samples, settings, seed)}"
@@ -170,7 +169,9 @@ def _decode(
 ) -> tuple[list[Sample], list[npt.NDArray[np.uint8]], list[tuple[Sample, str]]]:
     def one(sample: Sample) -> Any:
         try:
-            return read_image(sample.path, shape)
+            content = sample.path.read_bytes()
+            examine(content)
+            return decode(content, shape)
         except (OSError, ValueError) as error:
             return getattr(error, "strerror", None) or str(error)
 

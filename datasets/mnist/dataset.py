@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.image_files import write_png
 from bench.dataset import Request, Sample
 from bench.errors import UserError
-from bench.data.image_files import write_png
 
 PARTS = {"train": "train", "test": "t10k"}
 
