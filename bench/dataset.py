@@ -16,7 +16,8 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 class Sample:
     """One image: `name` is unique and stable; `group` (a patient, say) stays on one side of the split.
 
-    `split` is given only where the data set itself says which side a sample is on.
+    `split` is given only where the data set itself says which side a sample is on. `fault`, worded to follow the
+    file's name, is given where the file may not even be opened: a link that leaves the source, say.
     """
 
     name: str
@@ -24,11 +25,16 @@ class Sample:
     path: Path
     group: str | None = None
     split: Literal["train", "test"] | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted of a data set. Generated files go into `folder`."""
+    """What is wanted of a data set.
+
+    Generated files go into `folder`, which is this source's own; without a source, this seed's and film size's own.
+    It may hold files of an earlier call, which asked for more or fewer samples: what is there must be whole.
+    """
 
     source: Path | None
     folder: Path

@@ -52,16 +52,16 @@ def _png(content: bytes) -> ImageFile:
     if content[12:16] != b"IHDR" or len(content) < 33:
         raise ValueError("is a truncated PNG")
     width, height, depth, colour = struct.unpack(">IIBB", content[16:26])
-    if width * height <= MAX_PIXELS:  # else it is refused for its size, whatever follows
-        _check_chunks(content)
+    chunks = _check_chunks(content) if width * height <= MAX_PIXELS else set()  # else it is refused for its size
     kind = _PNG_KINDS.get(colour, "PNG")
     if depth == 16:
         return ImageFile(width, height, f"16-bit {kind}", "16 bits become 8")
-    return ImageFile(width, height, kind, "alpha is dropped" if colour in (4, 6) else None)
+    return ImageFile(width, height, kind, "alpha is dropped" if colour in (4, 6) or b"tRNS" in chunks else None)
 
 
-def _check_chunks(content: bytes) -> None:
-    view, position, name = memoryview(content), len(_PNG), b""
+def _check_chunks(content: bytes) -> set[bytes]:
+    """Return the names of all chunks. Raises ValueError where one is cut off or its checksum is wrong."""
+    view, position, name, names = memoryview(content), len(_PNG), b"", set()
     while name != b"IEND":
         if position + 12 > len(content):
             raise ValueError("is a truncated PNG")
@@ -73,25 +73,27 @@ def _check_chunks(content: bytes) -> None:
         if zlib.crc32(view[position + 4 : end - 4]) != struct.unpack(">I", view[end - 4 : end])[0]:
             raise ValueError(f"is a corrupt PNG: the checksum of its {name.decode('latin-1')} chunk is wrong")
         position = end
+        names.add(name)
+    return names
 
 
 def _jpeg(content: bytes) -> ImageFile:
     """Read size and components from the first start-of-frame marker (ITU-T T.81, B.2.2)."""
-    if b"\xff\xd9" not in content[-1024:]:
-        raise ValueError("is a truncated JPEG")
     position = 2
     while position + 10 <= len(content) and content[position] == 0xFF:
         marker = content[position + 1]
         if marker == 0xFF:
             position += 1
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if content.rfind(b"\xff\xd9") < position:  # before it, that may be the end of a thumbnail
+                raise ValueError("is a truncated JPEG")
             height, width, components = struct.unpack(">HHB", content[position + 5 : position + 10])
             kind = _JPEG_KINDS.get(components, "JPEG")
             loses = "CMYK becomes RGB without a colour profile" if components == 4 else None
             return ImageFile(width, height, kind, loses)
         else:
             position += 2 + struct.unpack(">H", content[position + 2 : position + 4])[0]
-    raise ValueError("is a corrupt JPEG: it has no frame")
+    raise ValueError("is a truncated or corrupt JPEG: it has no frame")
 
 
 def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:

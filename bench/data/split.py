@@ -43,7 +43,7 @@ def split(
 
 
 def _draw(seed: int, unit: str) -> int:
-    word = int.from_bytes(hashlib.sha256(unit.encode()).digest()[:8], "little")
+    word = int.from_bytes(hashlib.sha256(unit.encode("utf-8", "surrogateescape")).digest()[:8], "little")
     return int(draws.keys(seed, "split", word))
 
 
