@@ -240,8 +240,10 @@ def _version(
 
 
 def _mount() -> None:
+    from bench.data_commands import app as data
     from bench.env_commands import app as env
 
+    app.add_typer(data, name="data")
     app.add_typer(env, name="env")
 
 
