@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="""Prepare, verify and describe data sets.
 
-    \\b
+    \b
     bench data prepare xray --source FOLDER        decode every image once, keep every form
     bench data verify xray --source FOLDER         is it still what was prepared? duplicates? leaks?
     bench data describe xray --source FOLDER       classes, sizes, bytes, and a picture to look at
@@ -222,7 +222,7 @@ def _in_terms_of_options() -> Iterator[None]:
         yield
     except UserError as error:
         text = _SETTING.sub(lambda own: "--" + _OPTIONS.get(own[1], own[1] or own[2]), str(error))
-        raise UserError(text.replace("--skip-bad=true", "--skip-bad")) from error
+        raise UserError(text.replace("--skip-bad=true", "--skip-bad").replace("--source=", "--source ")) from error
 
 
 @contextmanager
