@@ -148,6 +148,8 @@ def describe(
     Counts by class and side, the balance of the classes, the images' sizes and kinds, the bytes of each form, what
     was left out and what decoding loses.
     """
+    from rich.console import Console
+
     from bench.data import contact_sheet, describing
 
     chosen = _chosen(name, source, size, channels, samples, groups, holdout, skip_bad, seed, film_size)
@@ -157,7 +159,7 @@ def describe(
         done = chosen.prepare(report)
         described = describing.describe(done)
         contact_sheet.save(done, chosen.name, picture)
-    describing.render(chosen.name, described)
+    describing.render(chosen.name, described, Console())
     _warn(done)
     print(picture)
 

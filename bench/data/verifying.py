@@ -31,6 +31,7 @@ REMARKS = {
     "within a class": "the same image twice in a class, on one side",
     "left out": "can't be used, and was left out when it was prepared",
 }
+_LONGEST = 300  # of a text in a line; --json has all of it
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,10 @@ def render(found: Verified) -> str:
     for kinds, texts_by_kind in ((FAULTS, found.faults), (REMARKS, found.remarks)):
         for kind, texts in texts_by_kind.items():
             if texts:
-                lines.append(f"  {kind}: {len(texts)} ({kinds[kind]}): {some(texts)}")
+                lines.append(f"  {kind}: {len(texts)} ({kinds[kind]}): {some([_brief(text) for text in texts])}")
     lines.append("  all is well" if found.is_well else f"  {sum(map(len, found.faults.values()))} found")
     return "\n".join(lines)
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
