@@ -68,3 +68,42 @@ def films(tmp_path: Path) -> Path:
             image = stream.randint(0, 120, (12, 12), np.uint8) + (100 if label == "light" else 0)
             cv2.imwrite(str(folder / label / f"film {number}.png"), image)
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, for what it calls in this process."""
+    monkeypatch.setenv("FEDBENCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@dataclass(frozen=True)
+class BenchData:
+    """`bench data VERB NAME` as a user calls it, with a cache of its own."""
+
+    bench: Callable[..., Finished]
+    home: Path
+
+    def __call__(self, verb: str, source: Path | str, *more: str, name: str = "xray") -> Finished:
+        arguments = ("data", verb, name, "--source", str(source), "--size", "8", *more)
+        return self.bench(*arguments, env={"FEDBENCH_HOME": str(self.home)})
+
+    @staticmethod
+    def folder(finished: Finished) -> Path:
+        """The prepared data set that `bench data prepare` told."""
+        return Path(finished.out.splitlines()[-1])
+
+
+@pytest.fixture
+def bench_data(bench: Callable[..., Finished], tmp_path: Path) -> BenchData:
+    """Run `bench data` in an empty folder."""
+    return BenchData(bench, tmp_path / "home")
+
+
+def refused(finished: Finished, *told: str) -> None:
+    """Bad input: exit code 2 and one line, the last, that holds all of `told`."""
+    assert finished.code == 2, finished.err
+    lines = finished.err.splitlines()
+    assert [line for line in lines if line.startswith("bench: ")] == lines[-1:], finished.err
+    for text in told:
+        assert text in lines[-1]

@@ -9,18 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import data, plugins, spec
-from bench.data.image_files import examine, write_png
 from bench.data import preparing
+from bench.data.image_files import examine, write_png
 from bench.dataset import Sample
 from bench.errors import UserError
 from bench.job import Files
 from tests.conftest import REAL_DATA
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FEDBENCH_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 def prepare(name: str, *texts: str) -> data.Prepared:
