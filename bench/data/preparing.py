@@ -55,6 +55,7 @@ def prepare(plugin: ModuleType, name: str, settings: Data, seed: int, report: Pr
             if folder.exists():  # what an interrupted removal left
                 shutil.rmtree(folder)
             aside.rename(folder)
+            (folder / ".lock").unlink()
     return prepared.load(folder)
 
 

@@ -27,7 +27,7 @@ class Working:
         self._head = npy_head(shape)
         (folder / "npy").mkdir(exist_ok=True)
         self._earlier = _lines(self._log)
-        self._file = self._log.open("ab")
+        self._file = self._log.open("ab", buffering=0)  # a line outlives this process as soon as it is written
         if self._file.tell():
             self._file.write(b"\n")  # ends a line that was torn
 
@@ -76,10 +76,6 @@ class Working:
             "image": asdict(decoded.image),
         }
         self._file.write(json.dumps(line).encode() + b"\n")
-
-    def flush(self) -> None:
-        """Hand the lines so far to the operating system: they outlive this process."""
-        self._file.flush()
 
 
 def npy_head(shape: tuple[int, ...]) -> bytes:
