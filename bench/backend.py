@@ -1,7 +1,7 @@
 """The contract between fedbench and a federated-learning framework.
 
 An adapter is one file with a class `Adapter(Backend)`. The worker makes one instance in a process of its
-own and calls `open`, `load`, then `round` and `predict` as the plan says. The worker holds the clock; the
+own and calls `open`, `load`, then `feed`, `round` and `predict` as the plan says. The worker holds the clock; the
 adapter trains. This file also runs inside backend environments: standard library and numpy only, Python 3.7.
 """
 
@@ -11,7 +11,12 @@ class Unsupported(Exception):
 
 
 class Backend:
-    """One framework. Weights are always canonical: a dict name -> float32 array, see `bench.model`."""
+    """One framework. Weights are always canonical: a dict name -> float32 array, see `bench.model`.
+
+    `loaders` says who can read its samples: fedbench (`gather`), and the framework's own loader (`framework`).
+    """
+
+    loaders = ("gather",)
 
     def open(self, job, weights):
         """Build the model with these initial weights. `job` is a `bench.job.Job`.
@@ -20,8 +25,19 @@ class Backend:
         """
         raise NotImplementedError
 
-    def load(self, files, form):
-        """Read the samples into what the framework trains on. `files` is a `bench.job.Files`."""
+    def load(self, files, loading):
+        """Make the samples ready to be fed. `files` is a `bench.job.Files`, `loading` a `bench.job.Loading`.
+
+        `files.reader(loading.form)` reads every form that can be trained on. Read nothing else: what is in
+        memory here must not be looked up there.
+        """
+        raise NotImplementedError
+
+    def feed(self, batches):
+        """Yield the samples of each of `batches`, index arrays, in order, and train nothing: `round` reads through it.
+
+        Each as the framework's own array in this process, uint8 (n, channel, height, width), readable by numpy.
+        """
         raise NotImplementedError
 
     def round(self, work):

@@ -87,7 +87,7 @@ def run(
         print(json.dumps(comparison, indent=1))
     else:
         print(_render("terminal", comparison, colour=sys.stdout.isatty()))
-    for name in ("markdown", "csv"):
+    for name in ("markdown", "csv", *(["loading-chart"] if "loading" in comparison else [])):
         _write_report(name, comparison, folder)
     console.print(f"Results: {folder}", markup=False, highlight=False, soft_wrap=True)
     problems = record.problems(comparison, allow_skips)
@@ -138,10 +138,12 @@ def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     form: Annotated[str, typer.Option("--format", "-f", help="terminal, markdown, csv, or a path.")] = "terminal",
 ) -> None:
-    """Print a finished run once more, as a table, Markdown or CSV."""
+    """Print a finished run once more, as a table, Markdown or CSV; a picture is written into the run folder."""
     from bench import record
 
-    print(_render(form, record.load(run_folder), colour=sys.stdout.isatty()))
+    comparison = record.load(run_folder)
+    rendered = _render(form, comparison, colour=sys.stdout.isatty())
+    print(_write_report(form, comparison, run_folder) if isinstance(rendered, bytes) else rendered)
 
 
 @app.command()
@@ -214,19 +216,29 @@ def _print_plan(cells: Sequence[Any]) -> None:
             print(f"  {name:<10} {digest}")
 
 
-def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str:
+def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str | bytes:
     from bench import plugins
 
     module = plugins.load_module(plugins.find("reports", name))
-    text: str = module.render(comparison, colour=colour) if name == "terminal" else module.render(comparison)
-    return text.rstrip("\n")
+    rendered: str | bytes
+    rendered = module.render(comparison, colour=colour) if name == "terminal" else module.render(comparison)
+    return rendered.rstrip("\n") if isinstance(rendered, str) else rendered
 
 
-def _write_report(name: str, comparison: dict[str, Any], folder: Path) -> None:
+def _write_report(name: str, comparison: dict[str, Any], folder: Path) -> Path:
+    """Write a table as table.SUFFIX, a picture under the report's own name."""
     from bench import plugins, store
 
-    suffix = plugins.load_module(plugins.find("reports", name)).SUFFIX
-    store.write_text(folder / f"table{suffix}", _render(name, comparison) + "\n")
+    plugin = plugins.find("reports", name)
+    suffix = plugins.load_module(plugin).SUFFIX
+    rendered = _render(name, comparison)
+    if isinstance(rendered, bytes):
+        path = folder / f"{plugin.name}{suffix}"
+        store.write_bytes(path, rendered)
+    else:
+        path = folder / f"table{suffix}"
+        store.write_text(path, rendered + "\n")
+    return path
 
 
 @app.callback(invoke_without_command=True)

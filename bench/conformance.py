@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench import runner, spec
+from bench.jobs import REFERENCE
 
 LOSS_TOLERANCE = 1e-3
 
@@ -54,7 +55,7 @@ def experiment() -> spec.Experiment:
 def run(backend: str, out: Path | None, display: runner.Display) -> list[Result]:
     """Run every case. The run folder stays where `out` is given."""
     with tempfile.TemporaryDirectory(prefix="bench-conformance-") as folder:
-        requests = [runner.REFERENCE, *([backend] if backend != runner.REFERENCE else [])]
+        requests = [REFERENCE, *([backend] if backend != REFERENCE else [])]
         _, comparison = runner.run(experiment(), requests, out or Path(folder), display, fresh=True)
     return [_judge(name, cell) for name, cell in zip(CASES, comparison["cells"], strict=True)]
 

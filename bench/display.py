@@ -16,8 +16,8 @@ from rich.progress import (
 )
 
 from bench import events
+from bench.jobs import Job
 from bench.process import Outcome
-from bench.runner import Job
 
 PLAIN_EVERY_S = 5.0
 

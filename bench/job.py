@@ -10,6 +10,9 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 
+from bench import forms, pagecache
+from bench.backend import Unsupported
+
 Client = namedtuple("Client", "id batches examples seed")
 Client.__doc__ = """One client's part in a round.
 
@@ -24,10 +27,19 @@ Training = namedtuple("Training", "batch_size lr momentum weight_decay compile")
 Training.__doc__ = """Local SGD: v = momentum * v + (gradient + weight_decay * w); w = w - lr * v."""
 
 
+Loading = namedtuple("Loading", "form loader workers cache passes")
+Loading.__doc__ = """How samples reach training.
+
+form: memory, packed, npy, image or image-native; loader: gather (fedbench's own) or framework; workers: int, of the
+framework's loader, beside the training process; cache: warm or cold; passes: int, epochs to time of loading alone.
+"""
+
+
 class Job:
     """One backend's task, read from `folder`.
 
-    layers: list of dicts, the model in the words of `bench.model`; training: `Training`; rounds: int;
+    layers: list of dicts, the model in the words of `bench.model`; training: `Training`; loading: `Loading`;
+    rounds: int, none where the form is never trained on;
     classes: int; shape: (channel, height, width) of a sample; threads: int; device: "cpu" or "cuda";
     variant: str or None, what follows the + in the backend's name.
     """
@@ -45,7 +57,7 @@ class Job:
         self.evaluate_every = told["evaluate_every"]
         self.save_every = told["save_every"]
         self.training = Training(**told["training"])
-        self.form = told["form"]
+        self.loading = Loading(**told["loading"])
         self.files = Files(told["data"])
         self.shape = self.files.shape
         self.classes = len(self.files.classes)
@@ -59,7 +71,8 @@ class Job:
                 "cohort_clients", "cohort_offsets", "slot_batches", "batch_samples", "batch_offsets", "slot_seeds",
             )
         }  # fmt: skip
-        self.rounds = len(self._plan["cohort_offsets"]) - 1
+        trains = self.loading.form != "image-native"  # that is timed, and never trained on
+        self.rounds = len(self._plan["cohort_offsets"]) - 1 if trains else 0
 
     def weights(self):
         """Return the initial canonical weights, read-only."""
@@ -87,46 +100,75 @@ class Files:
     """The prepared samples on disk, in every form.
 
     classes: list of str; shape: (channel, height, width); labels: int64 (n,); test: int32 (m,), the samples
-    held out; images: list of n image files; npy: folder of n .npy files; packed: one uint8 .npy file (n, *shape).
+    held out; images: list of n image files; npy: list of n .npy files; packed: one uint8 .npy file (n, *shape).
     """
 
     def __init__(self, told):
         self.classes = told["classes"]
         self.shape = tuple(told["shape"])
-        with open(told["images"], encoding="utf-8") as file:
-            self.images = json.load(file)
+        self.images = _read_json(told["images"])
+        self.npy = [os.path.join(os.path.dirname(told["npy"]), name) for name in _read_json(told["npy"])]
         self.packed = told["packed"]
-        self.npy = told["npy"]
         self.labels = np.load(told["labels"], mmap_mode="r")
         self.test = np.load(told["test"], mmap_mode="r")
         self.digest = told["pixels"]
+        self._readers = []
 
-    def read(self, form):
-        """Return all samples read from `form`, uint8 (n, *shape)."""
-        if form in ("packed", "memory"):
-            return np.array(np.load(self.packed, mmap_mode="r"))
-        samples = np.empty((len(self.labels),) + self.shape, np.uint8)
+    def reader(self, form):
+        """Return what reads `form` (memory, packed, npy or image): its `sample(index)` and `batch(indices)`."""
+        reader = self._reader(form)
+        self._readers.append(reader)
+        return reader
+
+    def _reader(self, form):
+        if form == "memory":
+            return forms.Rows(np.load(self.packed))
+        if form == "packed":
+            return forms.Rows(np.load(self.packed, mmap_mode="r"), self.packed)
         if form == "npy":
-            for index in range(len(samples)):
-                samples[index] = np.load(os.path.join(self.npy, "{:06d}.npy".format(index)))
-        elif form == "image":
+            return forms.FileEach(self.npy, self.shape, np.load)
+        if form == "image":
             from bench.images import read_image
 
-            for index, path in enumerate(self.images):
-                samples[index] = read_image(path, self.shape)
-        else:
-            raise ValueError("no such form: {}".format(form))
-        return samples
+            return forms.FileEach(self.images, self.shape, lambda path: read_image(path, self.shape))
+        raise Unsupported("data.form = {}: fedbench's own reader doesn't know it".format(form))
+
+    def forget(self, form):
+        """Drop the files of `form` from the page cache; see `pagecache.drop`."""
+        for reader in self._readers:
+            reader.let_go()
+        own = {"packed": [self.packed], "npy": self.npy, "memory": []}
+        return pagecache.drop(own.get(form, self.images))
 
     def held_out(self):
         """Return the samples held out for evaluation, uint8 (m, *shape)."""
         return np.load(self.packed, mmap_mode="r")[self.test]
 
-    def check(self, samples):
-        """Raise ValueError unless `samples`, uint8 (n, *shape), are bit for bit the ones the plan was made for."""
-        found = hashlib.sha256(np.ascontiguousarray(samples)).hexdigest()
+    def check(self, batches, fed):
+        """Raise ValueError unless `fed`, arrays of uint8, are bit for bit the prepared samples of `batches`."""
+        packed = np.load(self.packed, mmap_mode="r")
+        found = hashlib.sha256(packed).hexdigest()
         if found != self.digest:
-            raise ValueError("the samples read differ from those the plan was made for (sha256 {})".format(found[:12]))
+            raise ValueError("{} was altered since it was prepared (sha256 {})".format(self.packed, found[:12]))
+        seen = 0
+        for batch, samples in zip(batches, fed):
+            samples, expected = np.asarray(samples), packed[batch]
+            if samples.shape != expected.shape or samples.dtype != expected.dtype:
+                told = "{} {}, not {} {}".format(samples.dtype, samples.shape, expected.dtype, expected.shape)
+                raise ValueError("the backend feeds arrays of {}".format(told))
+            wrong = (samples != expected).reshape(len(batch), -1).any(axis=1)
+            if wrong.any():
+                path = self.images[batch[int(np.argmax(wrong))]]
+                told = "what was read of {!r} differs from what was prepared; bench data verify tells"
+                raise ValueError(told.format(path))
+            seen += 1
+        if seen != len(batches):
+            raise ValueError("the backend feeds {} batches of {}".format(seen, len(batches)))
+
+
+def _read_json(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def scaled(samples):

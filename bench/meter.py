@@ -1,20 +1,40 @@
-"""CPU seconds and peak memory of the worker's whole process group, living children included.
+"""Times what happens between two marks: wall and CPU seconds, and peak memory, of the whole process group.
 
-Also runs inside backend environments: standard library only, Python 3.7. Where there is no /proc, the
-children that have ended are counted and the living ones are not.
+Living children are included. Also runs inside backend environments: standard library only, Python 3.7. Where
+there is no /proc, the children that have ended are counted and the living ones are not.
 """
 
 import os
 import resource
 import sys
 import time
+from collections import namedtuple
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
+Reading = namedtuple("Reading", "seconds cpu_seconds peak_rss_bytes")
 
-def reading():
-    """Return (wall seconds, CPU seconds, peak resident bytes) now; only differences of the first mean anything."""
-    return (time.perf_counter(),) + (_from_proc() if sys.platform == "linux" else _from_usage())
+
+class Meter:
+    """Begins to measure when it is made. Looking at the group takes milliseconds, so it is outside the clock."""
+
+    def __init__(self):
+        self._cpu, _ = _usage()
+        self._start = time.perf_counter()
+
+    def elapsed(self):
+        """Return the wall seconds so far."""
+        return time.perf_counter() - self._start
+
+    def read(self):
+        """Return the `Reading` since the beginning; the peak is the process group's, ever."""
+        seconds = self.elapsed()
+        cpu, peak = _usage()
+        return Reading(seconds, cpu - self._cpu, peak)
+
+
+def _usage():
+    return _from_proc() if sys.platform == "linux" else _from_rusage()
 
 
 def _from_proc():
@@ -40,7 +60,7 @@ def _from_proc():
     return ticks / _TICK, peak
 
 
-def _from_usage():
+def _from_rusage():
     own, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024
     cpu = own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime

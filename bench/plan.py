@@ -43,6 +43,13 @@ class Plan:
         """How many rounds are planned."""
         return len(self.arrays["cohort_offsets"]) - 1
 
+    def epoch(self) -> list[npt.NDArray[np.int32]]:
+        """Return the batches of the first round, one slot after another."""
+        slots = int(self.arrays["cohort_offsets"][1])
+        batches = int(self.arrays["slot_batches"][slots])
+        offsets = self.arrays["batch_offsets"][: batches + 1]
+        return np.split(self.arrays["batch_samples"][: offsets[-1]], offsets[1:-1])
+
     def digests(self) -> dict[str, str]:
         """Return the sha256 of the partition, the cohorts, the batches and the weights."""
         groups = {

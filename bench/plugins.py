@@ -59,6 +59,11 @@ class Plugin:
         return self.path.parent
 
     @property
+    def needed(self) -> list[Path]:
+        """The files that it shares with others."""
+        return [self.folder.parent / need for need in self.header.needs]
+
+    @property
     def lock(self) -> Path | None:
         """The locked requirements beside it, if there are any."""
         path = self.folder / "requirements.lock"

@@ -7,7 +7,9 @@ from typing import Any
 from bench import events
 from bench.errors import UserError
 from bench.ratios import ratios
+from bench.spec import Data, Timing
 
+STILL_COLD = 0.02  # of the pages looked at
 SCHEMA = "bench.comparison/1"
 Event = Any
 
@@ -15,9 +17,9 @@ Event = Any
 def run_entry(
     backend: str,
     repeat: int,
-    form: str,
+    data: Data,
+    timing: Timing,
     versions: Mapping[str, Any],
-    warmup_rounds: int,
     status: str,
     reason: str | None,
     seen: Sequence[Event],
@@ -31,7 +33,7 @@ def run_entry(
             "cohort": event.cohort,
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
-            "warmup": event.number <= warmup_rounds,
+            "warmup": event.number <= timing.warmup_rounds,
         }
         for event in _only(seen, events.Round)
     ]
@@ -39,9 +41,10 @@ def run_entry(
     timed = [entry["seconds"] for entry in rounds if not entry["warmup"]]
     return {
         "backend": backend,
-        "form": form,
-        "workers": 0,
-        "cache": "warm",
+        "form": data.form,
+        "loader": data.loader,
+        "workers": data.workers,
+        "cache": _cache(timing.cache, _only(seen, events.Dropped)),
         "repeat": repeat,
         "status": status,
         "reason": reason,
@@ -52,6 +55,7 @@ def run_entry(
             "train_s": sum(timed) if timed else None,
             "evaluate_s": sum(event.seconds for event in evaluations) if evaluations else None,
         },
+        "loading": [event._asdict() for event in _only(seen, events.Fed)],
         "rounds": rounds,
         "evaluations": [
             {"round": event.round, "accuracy": event.accuracy, "loss": event.loss} for event in evaluations
@@ -62,6 +66,19 @@ def run_entry(
             (event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None
         ),
     }
+
+
+def _cache(wanted: str, drops: Sequence[Event]) -> str:
+    """What the page cache was: a system that doesn't drop, or only in part, is told."""
+    if wanted == "warm":
+        return "warm"
+    problem = next((event.problem for event in drops if event.problem), None)
+    if problem:
+        return f"warm: can't be dropped: {problem}"
+    if any(event.resident is None for event in drops):
+        return "cold, unproven: this system doesn't tell what it dropped"
+    kept = max((event.resident for event in drops), default=0.0)
+    return "cold" if kept <= STILL_COLD else f"warm: the system kept {kept:.0%} of it"
 
 
 def _only(seen: Sequence[Event], kind: type) -> list[Event]:
@@ -92,17 +109,36 @@ def cell_entry(
 def problems(comparison: Mapping[str, Any], allow_skips: bool) -> list[str]:
     """Return why this comparison is not a success, a line each; nothing where it is."""
     found = []
+    certified = set()
     for cell in comparison["cells"]:
         place = f" [{cell['name']}]" if cell["name"] else ""
         for run in cell["runs"]:
             if run["status"] == "failed" or (run["status"] == "skipped" and not allow_skips):
                 found.append(f"{run['backend']}{place} repeat {run['repeat']} {run['status']}: {run['reason']}")
+        if cell["task"] in certified:
+            continue  # cells of a task share their probes
+        certified.add(cell["task"])
         for backend, verdict in cell["parity"]["backends"].items():
             if verdict["verdict"] == "fail":
                 found.append(f"{backend}{place} failed the certificate: {verdict['reason']}")
             elif verdict["verdict"] == "not-comparable" and not allow_skips:
                 found.append(f"{backend}{place} has no certificate: {verdict['reason']}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *_changed_by_form(comparison)]))
+
+
+def _changed_by_form(comparison: Mapping[str, Any]) -> list[str]:
+    """Say whose final weights depend on the form that was read, where each form by itself gives the same each time."""
+    finals: dict[tuple[int, str], dict[str, set[str]]] = {}
+    for cell in comparison["cells"]:
+        for run in cell["runs"]:
+            if run["weights_sha256"]:
+                forms = finals.setdefault((cell["task"], run["backend"]), {})
+                forms.setdefault(cell["name"], set()).add(run["weights_sha256"])
+    return [
+        f"{backend}: the final weights depend on how samples were read: {' | '.join(forms)}"
+        for (_, backend), forms in finals.items()
+        if all(len(own) == 1 for own in forms.values()) and len(set.union(*forms.values())) > 1
+    ]
 
 
 def load(folder: Path) -> dict[str, Any]:

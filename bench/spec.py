@@ -42,13 +42,22 @@ class Data(Section):
     loader: Literal["gather", "framework"] = Field(
         "gather", description="who reads: fedbench, a batch at a time, or the framework's own loader"
     )
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="loader workers beside the training process")
+    workers: Annotated[int, Field(ge=0, le=256)] = Field(0, description="the framework's loader's own workers")
     image_size: Annotated[int, Field(ge=8, le=1024)] = Field(32, description="pixels a side")
     channels: Literal[1, 3] = Field(3, description="1 greyscale, 3 colour")
     samples: Annotated[int, Field(ge=2)] | None = Field(None, description="use this many samples only")
     groups: str | None = Field(None, description="column whose groups (patients) stay on one side of the split")
     holdout: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="share held out for evaluation")
     skip_bad: bool = Field(False, description="leave out files that can't be decoded, and record them")
+
+    @model_validator(mode="after")
+    def loader_fits(self) -> Self:
+        """Refuse what only a framework's own loader can do where it isn't asked for."""
+        if self.loader == "gather" and self.workers:
+            raise ValueError('workers are the framework\'s; with them, loader must be "framework"')
+        if self.loader == "gather" and self.form == "image-native":
+            raise ValueError('form image-native is the framework\'s own decoder; with it, loader must be "framework"')
+        return self
 
 
 class Model(Section):
@@ -108,6 +117,8 @@ class Timing(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     evaluate_every: Positive = Field(1, description="rounds between evaluations; the last always is")
     save_every: Annotated[int, Field(ge=0)] = Field(0, description="keep the model every N rounds; 0 never")
+    cache: Literal["warm", "cold"] = Field("warm", description="page cache; cold: dropped before each pass and round")
+    loading_passes: Annotated[int, Field(ge=0)] = Field(0, description="epochs of loading alone, timed before training")
     silence_s: Annotated[float, Field(gt=0)] = Field(
         900.0, description="a backend that says nothing for so many seconds counts as hung"
     )
@@ -133,11 +144,33 @@ class Spec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def passes_are_planned(self) -> Self:
+        """Refuse passes of loading that no round's order exists for, and training on a framework's own decoding."""
+        if self.timing.loading_passes > self.federation.rounds:
+            raise ValueError(
+                f"timing.loading_passes ({self.timing.loading_passes}) must be at most"
+                f" federation.rounds ({self.federation.rounds}): each pass takes a round's order"
+            )
+        if self.data.form == "image-native" and not self.timing.loading_passes:
+            raise ValueError("data.form image-native is never trained on, only timed: see bench run loading")
+        return self
+
     @property
     def digest(self) -> str:
         """sha256 of the canonical JSON."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(self.model_dump(mode="json"))
+
+    @property
+    def task(self) -> str:
+        """Digest of all but how samples reach training: specs of one task end in the same weights."""
+        return _digest(
+            self.model_dump(mode="json", exclude={"data": {"form", "loader", "workers"}, "timing": {"cache"}})
+        )
+
+
+def _digest(tree: Any) -> str:
+    return hashlib.sha256(json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -174,28 +207,42 @@ def load(path: Path, settings: Iterable[str] = ()) -> Experiment:
 
 
 def build(table: Mapping[str, Any], settings: Iterable[str] = (), name: str = "", where: str = "") -> Experiment:
-    """Make an experiment of a parsed TOML table; a list given to a key of the spec spans a grid."""
+    """Make an experiment of a parsed TOML table.
+
+    `matrix` spans a grid, a list of values a key; several (`[[matrix]]`) are spanned one after another. A setting
+    takes the place of the values of its key wherever a grid has it; a list given to another key spans every grid.
+    """
     tree = json.loads(json.dumps(table, default=str))
     name, description = tree.pop("name", name), tree.pop("description", "")
-    matrix = tree.pop("matrix", {})
-    if not isinstance(matrix, dict):
-        raise UserError(f"{where}: matrix must be a table of key = [values]")
-    given = set()
-    for text in settings:
-        key, value = _parse_setting(text)
+    grids = _grids(tree.pop("matrix", {}), where)
+    given = dict(_parse_setting(text) for text in settings)
+    for key, value in given.items():
         _known(key, "--set ")
-        given.add(key)
-        matrix.pop(key, None)
-        if isinstance(value, list):
-            matrix[key] = value
+        own = [grid for grid in grids if key in grid]
+        if own or isinstance(value, list):
+            for grid in own or grids:
+                grid[key] = value if isinstance(value, list) else [value]
         else:
             _put(tree, key, value)
-    for key, values in matrix.items():
-        _known(key, f"{where}: matrix.")
+    if given.get("data.source") is not None:
+        for grid in grids:
+            grid.pop("data.film_size", None)  # films are drawn only where there is no source
+    for key, values in (pair for grid in grids for pair in grid.items()):
+        place = "--set " if key in given else f"{where}: matrix."
+        _known(key, place)
         if not isinstance(values, list) or not values:
-            raise UserError(f"{where}: matrix.{key} = {values!r}: must be a list of at least one value")
-    points = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
-    return Experiment(name, description, tuple(_cell(tree, point, where, given) for point in points))
+            raise UserError(f"{place}{key} = {values!r}: must be a list of at least one value")
+    points = [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
+    cells = [_cell(tree, point, where, set(given)) for point in points]
+    return Experiment(name, description, tuple({cell.spec.digest: cell for cell in cells}.values()))
+
+
+def _grids(matrix: Any, where: str) -> list[dict[str, list[Any]]]:
+    grids = matrix if isinstance(matrix, list) else [matrix]
+    for grid in grids:
+        if not isinstance(grid, dict):
+            raise UserError(f"{where}: matrix must be a table of key = [values], or several tables [[matrix]]")
+    return grids
 
 
 def _cell(tree: Mapping[str, Any], point: Mapping[str, Any], where: str, given: set[str]) -> Cell:
@@ -212,10 +259,17 @@ def _parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {text}: must be key=value, such as federation.rounds=30")
+    return key.strip(), _parse_value(value.strip())
+
+
+def _parse_value(text: str) -> Any:
+    """A TOML value, or else words as they are: a shell takes quotes away, so [npy,image] is a list of words too."""
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+        if text.startswith("[") and text.endswith("]"):
+            return [_parse_value(word.strip()) for word in text[1:-1].split(",")]
+        return text
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:

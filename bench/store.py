@@ -12,9 +12,14 @@ from typing import Any
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader, or the next run after a power cut, sees all of it or none."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, all of it or nothing."""
     aside = path.with_name(f".{path.name}.part")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with aside.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)

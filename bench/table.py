@@ -2,31 +2,30 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from bench import loading_table
+from bench.layout import ABSENT, Table, figures, ratio, size
 
 Run = Mapping[str, Any]
 Cell = Mapping[str, Any]
-ABSENT = "-"
-
-
-@dataclass(frozen=True)
-class Table:
-    """Texts in rows; the first column names the row."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
 
 
 def tables(comparison: Mapping[str, Any]) -> list[Table]:
-    """Return what it costs, how accurate it gets, and the certificate, for every cell."""
+    """Return what it costs, how accurate it gets, and the certificate, for every cell; or what loading costs."""
+    if "loading" in comparison:
+        return [*loading_table.tables(comparison), *_certificates(comparison)]
     found = []
     for cell in comparison["cells"]:
         place = f" [{cell['name']}]" if cell["name"] else ""
         found += [_costs(comparison, cell, place), _accuracies(cell, place), _certificate(cell, place)]
     return found
+
+
+def _certificates(comparison: Mapping[str, Any]) -> list[Table]:
+    """One a task: its cells train the same, and share their probes."""
+    tasks = {cell["task"]: cell for cell in reversed(comparison["cells"]) if cell["parity"]["backends"]}
+    return [_certificate(cell, f" [{cell['name']}]") for _, cell in sorted(tasks.items())]
 
 
 def _by_backend(cell: Cell) -> dict[str, list[Run]]:
@@ -50,16 +49,16 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
     rows = (
         ("framework", *(_framework(runs[0]["versions"]) for runs in backends.values())),
         ("status", *(_status(runs) for runs in backends.values())),
-        row("a round, s", _median(_round_values("seconds"), _seconds), "round_s"),
-        row("a round, CPU s", _median(_round_values("cpu_seconds"), _seconds), "round_cpu_s"),
-        row("first round, s", _median(_phase("first_round_s"), _seconds), "first_round_s"),
-        row("import, s", _median(_phase("import_s"), _seconds), "import_s"),
-        row("open and compile, s", _median(_phase("open_s"), _seconds), "open_s"),
-        row("load data, s", _median(_phase("load_s"), _seconds), "load_s"),
-        row("all evaluations, s", _median(_phase("evaluate_s"), _seconds), "evaluate_s"),
-        row("peak memory", _median(lambda run: [run["peak_rss_bytes"]], _bytes), "peak_rss_bytes"),
-        row("sent down a round", _median(_round_values("bytes_down"), _bytes)),
-        row("sent up a round", _median(_round_values("bytes_up"), _bytes)),
+        row("a round, s", _median(_round_values("seconds"), figures), "round_s"),
+        row("a round, CPU s", _median(_round_values("cpu_seconds"), figures), "round_cpu_s"),
+        row("first round, s", _median(_phase("first_round_s"), figures), "first_round_s"),
+        row("import, s", _median(_phase("import_s"), figures), "import_s"),
+        row("open and compile, s", _median(_phase("open_s"), figures), "open_s"),
+        row("load data, s", _median(_phase("load_s"), figures), "load_s"),
+        row("all evaluations, s", _median(_phase("evaluate_s"), figures), "evaluate_s"),
+        row("peak memory", _median(lambda run: [run["peak_rss_bytes"]], size), "peak_rss_bytes"),
+        row("sent down a round", _median(_round_values("bytes_down"), size)),
+        row("sent up a round", _median(_round_values("bytes_up"), size)),
         row("final accuracy, %", _spread(lambda run: _last(run, "accuracy", 100.0), 1)),
         row("final loss", _spread(lambda run: _last(run, "loss", 1.0), 3)),
     )
@@ -101,11 +100,7 @@ def _status(runs: Sequence[Run]) -> str:
 
 
 def _ratio(entry: Mapping[str, Any] | None) -> str:
-    if entry is None:
-        return ""
-    if entry["low"] is None:
-        return f" ({_figures(entry['ratio'])}x)"
-    return f" ({_figures(entry['ratio'])}x [{_figures(entry['low'])}, {_figures(entry['high'])}])"
+    return "" if entry is None else f" ({ratio(entry)})"
 
 
 def _round_values(key: str) -> Callable[[Run], list[float]]:
@@ -178,24 +173,3 @@ def _certificate(cell: Cell, place: str) -> Table:
     reasons = tuple(f"{name}: {own['reason']}" for name, own in parity["backends"].items() if own["reason"])
     columns = ("backend", "verdict", "largest difference by round", "of the movement")
     return Table(f"Certificate{place}", columns, rows, reasons + notes)
-
-
-def _seconds(value: float) -> str:
-    return _figures(value)
-
-
-def _figures(value: float) -> str:
-    """Three significant figures, never in exponents."""
-    if value >= 100:
-        return f"{value:.0f}"
-    if value >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
-
-
-def _bytes(value: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} B" if unit == "B" else f"{_figures(value)} {unit}"
-        value /= 1024
-    return f"{_figures(value)} GiB"

@@ -18,6 +18,8 @@ import threading
 import traceback
 import types
 
+LONG_ENOUGH_S = 0.2  # of loading alone, for a figure that the clock and the scheduler don't make
+
 DONE, CRASH, BAD_JOB, UNSUPPORTED, NO_IMPORT = range(5)
 
 
@@ -56,12 +58,18 @@ class Worker:
         from bench.job import Job, scaled
 
         job = Job(folder)
-        files = _Witness(job.files)
+        self.job = job
         adapter = self._phase("import", lambda: _load_adapter(job))
         backend = adapter()
+        self.stage = "open"
+        _refuse(backend, job.loading)
         self._phase("open", lambda: backend.open(job, job.weights()))
-        self._phase("load", lambda: backend.load(files, job.form))
-        files.testify()
+        self._drop()
+        self._phase("load", lambda: backend.load(job.files, job.loading))
+        if job.loading.form != "image-native":
+            self._check(backend)
+        for number in range(1, job.loading.passes + 1):
+            self._feed(backend, job.work(number))
         self.inputs = scaled(job.files.held_out())
         self.targets = job.files.labels[job.files.test]
         for number in range(1, job.rounds + 1):
@@ -77,24 +85,64 @@ class Worker:
         from bench import events, meter
 
         self.stage = name
-        before = meter.reading()
+        mark = meter.Meter()
         result = action()
-        after = meter.reading()
-        self.send(events.Phase(name, after[0] - before[0], after[1] - before[1], after[2]))
+        self.send(events.Phase(name, *mark.read()))
         return result
+
+    def _check(self, backend):
+        """Every sample that training can ask for is bit for bit the prepared one; reading it warms the page cache."""
+        import numpy as np
+
+        self.stage = "check of what is fed"
+        count = len(self.job.files.labels)
+        size = self.job.training.batch_size
+        batches = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+        self.job.files.check(batches, backend.feed(batches))
+
+    def _drop(self):
+        """For a cold page cache: make the system forget what is about to be read."""
+        from bench import events
+
+        if self.job.loading.cache == "cold":
+            try:
+                self.send(events.Dropped(self.job.files.forget(self.job.loading.form), None))
+            except OSError as error:
+                self.send(events.Dropped(None, str(error)))
+
+    def _feed(self, backend, work):
+        """Time loading alone: the round's batches, until a clock can tell; where the cache is cold, once."""
+        from bench import events, meter
+
+        self.stage = "loading pass {}".format(work.number)
+        batches = [batch for client in work.clients for batch in client.batches]
+        self._drop()
+        samples = 0
+        mark = meter.Meter()
+        while not samples or (self.job.loading.cache == "warm" and mark.elapsed() < LONG_ENOUGH_S):
+            for fed in backend.feed(batches):
+                samples += len(fed)
+        reading = mark.read()
+        expected = sum(len(batch) for batch in batches)
+        if samples % expected:
+            raise ValueError("the backend fed {} samples of {}".format(samples, expected))
+        channels, height, width = self.job.shape
+        size = samples * channels * height * width
+        self.send(events.Fed(work.number, reading.seconds, reading.cpu_seconds, samples, size, reading.peak_rss_bytes))
 
     def _round(self, backend, work):
         from bench import events, meter
 
         self.stage = "round {}".format(work.number)
-        before = meter.reading()
+        self._drop()
+        mark = meter.Meter()
         backend.round(work)
-        after = meter.reading()
+        seconds, cpu_seconds, peak = mark.read()
         weights = backend.weights()
         size = sum(array.nbytes for array in weights.values()) if weights else 0
         moved = size * len(work.clients)
         cohort = [client.id for client in work.clients]
-        self.send(events.Round(work.number, after[0] - before[0], after[1] - before[1], cohort, moved, moved, after[2]))
+        self.send(events.Round(work.number, seconds, cpu_seconds, cohort, moved, moved, peak))
 
     def _evaluate(self, backend, number, classes):
         import numpy as np
@@ -102,15 +150,15 @@ class Worker:
         from bench import events, meter
 
         self.stage = "evaluation after round {}".format(number)
-        before = meter.reading()
+        mark = meter.Meter()
         logits = np.asarray(backend.predict(self.inputs))
-        after = meter.reading()
+        seconds = mark.elapsed()
         if logits.shape != (len(self.inputs), classes):
             raise ValueError("predict returned shape {}, not {}".format(logits.shape, (len(self.inputs), classes)))
         if not np.isfinite(logits).all():
             raise FloatingPointError("the logits are not finite: training diverged, or the backend is wrong")
         accuracy, loss = _score(logits.astype(np.float64), self.targets)
-        self.send(events.Evaluation(number, accuracy, loss, after[0] - before[0]))
+        self.send(events.Evaluation(number, accuracy, loss, seconds))
 
     def _save(self, backend, number, job):
         import numpy as np
@@ -141,25 +189,11 @@ class Worker:
             self.send(events.Saved(number, file, hashlib.sha256(source.read()).hexdigest()))
 
 
-class _Witness:
-    """Hands the files to the adapter and remembers what it read, to be checked once the clock has stopped."""
+def _refuse(backend, loading):
+    from bench.backend import Unsupported
 
-    def __init__(self, files):
-        self._files = files
-        self._read = None
-
-    def __getattr__(self, name):
-        return getattr(self._files, name)
-
-    def read(self, form):
-        self._read = self._files.read(form)
-        self._read.setflags(write=False)
-        return self._read
-
-    def testify(self):
-        if self._read is not None:
-            self._files.check(self._read)
-            self._read = None
+    if loading.loader not in backend.loaders:
+        raise Unsupported("data.loader = {}: this backend has no loader of its own".format(loading.loader))
 
 
 def _score(logits, targets):

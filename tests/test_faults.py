@@ -57,7 +57,7 @@ def test_unsupported_is_a_skip_with_its_reason(bench):
 def test_no_child_survives(bench, tmp_path: Path):
     finished = bench("run", "--json", f"--backends={FAKES / 'orphan.py'}", tiny=True)
     assert finished.code == 0
-    children = [int(path.read_text()) for path in tmp_path.glob("runs/*/cell-1/*/orphan.pid")]
+    children = [int(path.read_text()) for path in tmp_path.glob("runs/*/task-1/*/orphan.pid")]
     assert len(children) == 2
     assert not any(alive(pid) for pid in children)
 
@@ -78,7 +78,7 @@ def start(folder: Path, fake: str) -> subprocess.Popen[str]:
 
 def stuck_worker(folder: Path, fake: str) -> int:
     """Wait until the fake's probe has done its first round; return the worker's process id."""
-    stuck = wait_for(folder, f"runs/*/cell-1/{fake}-probe/events.jsonl", '["Round"')
+    stuck = wait_for(folder, f"runs/*/task-1/{fake}-probe/events.jsonl", '["Round"')
     return json.loads(stuck.read_text().splitlines()[0])[1]["pid"]
 
 
@@ -89,9 +89,9 @@ def test_a_killed_run_leaves_no_process_and_resumes_to_the_same_digests(bench, t
     process.communicate()
     wait_until(lambda: not alive(worker))
     (folder,) = (tmp_path / "runs").iterdir()
-    done = folder / "cell-1" / "reference-probe" / "result.json"
+    done = folder / "task-1" / "reference-probe" / "result.json"
     before = done.stat().st_mtime_ns
-    timed = folder / "cell-1" / "hang_once-1"  # would hang once as well
+    timed = folder / "task-1" / "hang_once-1"  # would hang once as well
     timed.mkdir()
     (timed / "tried").touch()
     finished = bench("run", "--json", f"--backends=reference,{FAKES / 'hang_once.py'}", tiny=True)
@@ -126,9 +126,9 @@ def test_an_unfinished_run_goes_on_and_a_finished_job_is_not_run_again(bench, tm
     command = ("run", "--json", "--backends=reference")
     first = bench(*command, tiny=True)
     (folder,) = (tmp_path / "runs").iterdir()
-    for name in ("record.json", "comparison.json", "cell-1/reference-1/result.json"):
+    for name in ("record.json", "comparison.json", "task-1/reference-1/result.json"):
         (folder / name).unlink()
-    probe = folder / "cell-1" / "reference-probe" / "result.json"
+    probe = folder / "task-1" / "reference-probe" / "result.json"
     before = probe.stat().st_mtime_ns
     second = bench(*command, tiny=True)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [folder.name]

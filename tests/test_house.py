@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-IN_THE_WORKER = ("backend", "events", "images", "job", "meter", "worker")
+IN_THE_WORKER = ("backend", "events", "forms", "images", "job", "meter", "pagecache", "worker")
 ALLOWED = {"numpy", "cv2", "bench", *sys.stdlib_module_names}
 FRAMEWORKS = {"torch", "tensorflow", "tensorflow_federated", "syft", "jax", "opacus"}
 

@@ -20,7 +20,8 @@ def run_of(backend: str, repeat: int, slower: float = 1.0, status: str = "done")
     done = status == "done"
     phases = ("import_s", "open_s", "load_s", "first_round_s", "train_s", "evaluate_s")
     return {
-        "backend": backend, "form": "packed", "workers": 0, "cache": "warm", "repeat": repeat, "status": status,
+        "backend": backend, "form": "packed", "loader": "gather", "workers": 0, "cache": "warm", "loading": [],
+        "repeat": repeat, "status": status,
         "reason": None if done else "out of | cheese",
         "versions": {"framework": "f", "version": "1.2", "released": None, "python": "3.11", "locked": False},
         "phases": dict.fromkeys(phases, 1.5 * slower if done else None),
@@ -34,6 +35,7 @@ def comparison(*runs: dict) -> dict:
     verdict = {"verdict": "pass", "max_abs_by_round": [1e-6], "relative_by_round": [0.002], "reason": None}
     parity = {"reference": "reference", "tolerance": {"absolute": 1e-4, "relative": 0.01}}
     cell = record.cell_entry("", {}, {"data": "d" * 64}, (80, 20), runs, parity | {"backends": {NAMES[0]: verdict}})
+    cell["task"] = 1
     machine = {"cpu": "a cpu", "cores": 2, "threads": 2}
     return {"experiment": {"name": "x", "description": "<b>"}, "machine": machine, "cells": [cell]}
 

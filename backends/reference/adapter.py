@@ -26,9 +26,12 @@ class Adapter(Backend):
         self.training = job.training
         self.current = {name: array.astype(np.float64) for name, array in weights.items()}
 
-    def load(self, files, form):
-        self.samples = scaled(files.read(form))
+    def load(self, files, loading):
+        self.reader = files.reader(loading.form)
         self.labels = np.array(files.labels)
+
+    def feed(self, batches):
+        return map(self.reader.batch, batches)
 
     def round(self, work):
         examples = sum(client.examples for client in work.clients)
@@ -44,8 +47,8 @@ class Adapter(Backend):
         draw = np.random.RandomState(client.seed % 2**32)
         weights = {name: array.copy() for name, array in self.current.items()}
         velocity = {name: np.zeros_like(array) for name, array in weights.items()}
-        for batch in client.batches:
-            inputs = self.samples[batch].astype(np.float64)
+        for batch, samples in zip(client.batches, self.feed(client.batches)):
+            inputs = scaled(samples).astype(np.float64)
             logits, backward = forward(self.layers, weights, inputs, draw, train=True)
             gradients = backward(cross_entropy_gradient(logits, self.labels[batch]))
             for name, gradient in gradients.items():

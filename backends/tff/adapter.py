@@ -12,6 +12,7 @@
 # [tool.bench]
 # framework = "tensorflow-federated"
 # imports = ["tensorflow_federated"]
+# needs = ["_tensorflow/feeding.py"]
 # ///
 """TensorFlow Federated: its learning API's federated averaging, run by its native executor.
 
@@ -33,6 +34,7 @@ warnings.filterwarnings("ignore")
 
 import tensorflow as tf  # noqa: E402
 import tensorflow_federated as tff  # noqa: E402
+from _tensorflow import feeding  # noqa: E402
 
 EPSILON, MOVE = 1e-5, 0.1  # batch normalisation
 STATISTICS = ("mean", "variance")
@@ -42,6 +44,8 @@ AXES = {"conv": (2, 3, 1, 0), "dense": (1, 0)}  # of a canonical kernel, in Tens
 
 class Adapter(Backend):
     """`tff.learning.algorithms.build_weighted_fed_avg`, weighted by each client's examples."""
+
+    loaders = ("gather", "framework")
 
     def open(self, job, weights):
         _refuse(job)
@@ -65,9 +69,8 @@ class Adapter(Backend):
             lambda weights, images, seed: self._logits(weights, images, seed)[0], reduce_retracing=True
         )
 
-    def load(self, files, form):
-        samples = scaled(files.read(form))
-        self.images = np.ascontiguousarray(samples.transpose(0, 2, 3, 1))
+    def load(self, files, loading):
+        self.feed = feeding.feeder(files, loading)
         self.labels = np.array(files.labels, np.int32)
 
     def round(self, work):
@@ -120,8 +123,10 @@ class Adapter(Backend):
     def _dataset(self, client):
         seeds = np.random.SeedSequence(client.seed).generate_state(2 * len(client.batches)).view(np.int32)
         order = np.concatenate(client.batches)
+        samples = np.concatenate([np.asarray(fed) for fed in self.feed(client.batches)])
+        images = np.ascontiguousarray(scaled(samples).transpose(0, 2, 3, 1))
         inputs = OrderedDict(
-            images=_batched(self.images[order], client.batches),
+            images=_batched(images, client.batches),
             seed=tf.data.Dataset.from_tensor_slices(seeds.reshape(-1, 2)),
         )
         return tf.data.Dataset.zip((inputs, _batched(self.labels[order], client.batches)))
@@ -151,23 +156,10 @@ def _batched(samples, batches):
     over the batches would trace it anew for every client, a quarter of a round of small clients.
     """
     dataset = None
-    for start, stop, size in _runs([len(batch) for batch in batches]):
+    for start, stop, size in feeding.runs([len(batch) for batch in batches]):
         run = tf.data.Dataset.from_tensor_slices(samples[start:stop]).batch(size)
         dataset = run if dataset is None else dataset.concatenate(run)
     return dataset
-
-
-def _runs(sizes):
-    """Cut batch sizes into runs of equal ones, the last of which may be smaller: (start, stop, size) each."""
-    runs = []
-    stop, last = 0, 0
-    for size in sizes:
-        if runs and last == runs[-1][2] >= size:
-            runs[-1][1] += size
-        else:
-            runs.append([stop, stop + size, size])
-        stop, last = stop + size, size
-    return runs
 
 
 def _example_count():

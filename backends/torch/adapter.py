@@ -5,25 +5,27 @@
 #     "numpy==2.4.6",
 #     "opencv-python-headless==5.0.0.93",
 #     "opacus==1.6.0",
+#     "pillow==13.0.0",
 # ]
 #
 # [tool.bench]
 # framework = "torch"
 # imports = ["torch"]
-# needs = ["_torch/module.py"]
+# needs = ["_torch/module.py", "_torch/feeding.py"]
 # ///
 """PyTorch: the federated loop that everyone writes, eager, one client after another."""
 
 import numpy as np
 import torch
-from _torch import module
+from _torch import feeding, module
 
 from bench.backend import Backend, Unsupported
-from bench.job import scaled
 
 
 class Adapter(Backend):
     """Federated averaging (McMahan et al. 2017, algorithm 1) in plain torch."""
+
+    loaders = ("gather", "framework")
 
     def open(self, job, weights):
         if job.device == "cuda" and not torch.cuda.is_available():
@@ -36,8 +38,8 @@ class Adapter(Backend):
         module.set_weights(self.tensors, weights)
         self.run_model = torch.compile(self.model) if job.training.compile else self.model
 
-    def load(self, files, form):
-        self.inputs = torch.from_numpy(scaled(files.read(form))).to(self.device)
+    def load(self, files, loading):
+        self.feed = feeding.feeder(files, loading)
         self.targets = torch.from_numpy(np.array(files.labels)).to(self.device)
         self._wait()
 
@@ -62,10 +64,11 @@ class Adapter(Backend):
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
         )
-        for batch in client.batches:
+        for batch, samples in zip(client.batches, self.feed(client.batches)):
+            inputs = feeding.scaled(samples).to(self.device)
             picked = torch.from_numpy(np.array(batch, np.int64)).to(self.device)
             optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(self.run_model(self.inputs[picked]), self.targets[picked])
+            loss = torch.nn.functional.cross_entropy(self.run_model(inputs), self.targets[picked])
             loss.backward()
             optimizer.step()
 

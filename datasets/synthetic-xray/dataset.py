@@ -5,8 +5,8 @@ has streaks that spread from the centre. Position, size, exposure, ribs, heart a
 be faint, so that accuracy climbs over tens of rounds. Not medical data, and no substitute for it.
 
 Every value comes from `bench.draws` by additions, multiplications, divisions and square roots, which IEEE 754
-defines to the last bit; nothing is summed over an axis and no library function is called. 96 x 96 pixels;
-`data.samples` of them (default 600), the classes balanced to within one.
+defines to the last bit; nothing is summed over an axis and no library function is called. `data.film_size` pixels a
+side (default 96); `data.samples` of them (default 600), the classes balanced to within one.
 """
 
 import os
@@ -17,16 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from bench import draws
+from bench.data.image_files import write_png
 from bench.dataset import Request, Sample
 from bench.errors import UserError
-from bench.data.image_files import write_png
 
 VERSION = 1  # of the pictures; part of every draw, so a new version is a new data set
 CLASSES = ("COVID", "NORMAL", "Viral Pneumonia")
 DEFAULT_SAMPLES = 600
-SIDE = 96
-
-_AXIS = (np.arange(SIDE) * 2.0 - (SIDE - 1)) / SIDE  # -1 at one edge, 1 at the other
+DEFAULT_SIDE = 96
 
 
 def samples(request: Request) -> list[Sample]:
@@ -34,6 +32,7 @@ def samples(request: Request) -> list[Sample]:
     count = request.samples or DEFAULT_SAMPLES
     if count < 2 * len(CLASSES):
         raise UserError(f"data.samples = {count}: must be at least {2 * len(CLASSES)}, two of each class")
+    side = request.film_size or DEFAULT_SIDE
     found = []
     for index in range(count):
         label = CLASSES[index % len(CLASSES)]
@@ -45,27 +44,28 @@ def samples(request: Request) -> list[Sample]:
     if missing:
         jobs = [(index, found[index].path) for index in missing]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            written = pool.map(partial(_write, request.seed), jobs)
+            written = pool.map(partial(_write, request.seed, side), jobs)
             for done, _ in enumerate(written, start=1):
                 request.report("drawing synthetic x-rays", done, len(missing))
     return found
 
 
-def _write(seed: int, job: tuple[int, Path]) -> None:
+def _write(seed: int, side: int, job: tuple[int, Path]) -> None:
     index, path = job
-    write_png(path, film(seed, index))
+    write_png(path, film(seed, index, side))
 
 
-def film(seed: int, index: int) -> np.ndarray:
-    """Return film number `index`, uint8 (96, 96); its class is `CLASSES[index % 3]`."""
-    draw = _Draw(seed, index)
+def film(seed: int, index: int, side: int = DEFAULT_SIDE) -> np.ndarray:
+    """Return film number `index`, uint8 (side, side); its class is `CLASSES[index % 3]`."""
+    draw = _Draw(seed, index, side)
+    axis = (np.arange(side) * 2.0 - (side - 1)) / side  # -1 at one edge, 1 at the other
     label = CLASSES[index % len(CLASSES)]
     zoom, tilt = draw.between(0.85, 1.12), draw.between(-0.12, 0.12)
-    x0 = (_AXIS[None, :] - draw.between(-0.1, 0.1)) / zoom
-    y0 = (_AXIS[:, None] - draw.between(-0.1, 0.1)) / zoom
+    x0 = (axis[None, :] - draw.between(-0.1, 0.1)) / zoom
+    y0 = (axis[:, None] - draw.between(-0.1, 0.1)) / zoom
     x, y = x0 + tilt * y0, y0 - tilt * x0
     lungs = [
-        _ellipse(x, y, side * draw.between(0.40, 0.48), -0.02, 0.32, draw.between(0.6, 0.72), 3.0) for side in (-1, 1)
+        _ellipse(x, y, place * draw.between(0.40, 0.48), -0.02, 0.32, draw.between(0.6, 0.72), 3.0) for place in (-1, 1)
     ]
     inside = np.maximum(*lungs)
     value = 0.62 * _ellipse(x, y, 0.0, 0.1, 1.05, 1.25, 4.0)
@@ -87,8 +87,8 @@ def film(seed: int, index: int) -> np.ndarray:
 class _Draw:
     """Numbers for one film, one after another."""
 
-    def __init__(self, seed: int, index: int):
-        self.seed, self.index, self.count = seed, index, 0
+    def __init__(self, seed: int, index: int, side: int):
+        self.seed, self.index, self.side, self.count = seed, index, side, 0
 
     def _next(self, coordinates: np.ndarray | int = 0) -> np.ndarray:
         self.count += 1
@@ -99,12 +99,12 @@ class _Draw:
 
     def field(self) -> np.ndarray:
         """Independent pixels in [0, 1)."""
-        return self._next(np.arange(SIDE * SIDE)).reshape(SIDE, SIDE)
+        return self._next(np.arange(self.side * self.side)).reshape(self.side, self.side)
 
     def cloud(self, cells: int) -> np.ndarray:
         """Smooth noise in [0, 1): a coarse grid, interpolated linearly."""
         grid = self._next(np.arange((cells + 1) ** 2)).reshape(cells + 1, cells + 1)
-        place = (np.arange(SIDE) + 0.5) * cells / SIDE
+        place = (np.arange(self.side) + 0.5) * cells / self.side
         low = np.floor(place).astype(int)
         part = place - low
         rows = grid[low] * (1.0 - part)[:, None] + grid[low + 1] * part[:, None]
@@ -129,7 +129,7 @@ def _ribs(x: np.ndarray, y: np.ndarray, draw: _Draw) -> np.ndarray:
 
 def _patches(x: np.ndarray, y: np.ndarray, draw: _Draw) -> np.ndarray:
     """Soft blobs at the outer edge of both lungs, more of them low."""
-    value = np.zeros((SIDE, SIDE))
+    value = np.zeros_like(x)
     for number in range(6):
         side = 1 if number % 2 else -1
         centre_x, centre_y = side * draw.between(0.48, 0.68), draw.between(-0.3, 0.5)
@@ -140,7 +140,7 @@ def _patches(x: np.ndarray, y: np.ndarray, draw: _Draw) -> np.ndarray:
 
 def _streaks(x: np.ndarray, y: np.ndarray, draw: _Draw) -> np.ndarray:
     """Thin lines that leave the centre outwards, fading."""
-    value = np.zeros((SIDE, SIDE))
+    value = np.zeros_like(x)
     for number in range(16):
         side = 1 if number % 2 else -1
         slope, start = draw.between(-1.6, 1.6), draw.between(-0.15, 0.25)

@@ -42,9 +42,12 @@ class Adapter(Backend):
 
         return step
 
-    def load(self, files, form):
-        self.samples = scaled(files.read(form))
+    def load(self, files, loading):
+        self.reader = files.reader(loading.form)
         self.labels = np.array(files.labels)
+
+    def feed(self, batches):
+        return map(self.reader.batch, batches)
 
     def round(self, work):
         examples = sum(client.examples for client in work.clients)
@@ -57,9 +60,9 @@ class Adapter(Backend):
     def _train(self, client):
         weights, velocity = self.current, jax.tree.map(jnp.zeros_like, self.current)
         key = jax.random.key(client.seed % 2**32)
-        for number, batch in enumerate(client.batches):
+        for number, (batch, samples) in enumerate(zip(client.batches, self.feed(client.batches))):
             own = jax.random.fold_in(key, number)
-            weights, velocity = self.step(weights, velocity, self.samples[batch], self.labels[batch], own)
+            weights, velocity = self.step(weights, velocity, scaled(samples), self.labels[batch], own)
         return weights
 
     def weights(self):

@@ -6,8 +6,8 @@ from typing import Any
 
 SUFFIX = ".csv"
 COLUMNS = (
-    "cell", "backend", "repeat", "status", "round", "warmup", "seconds", "cpu_seconds", "bytes_down", "bytes_up",
-    "accuracy", "loss",
+    "cell", "backend", "form", "loader", "workers", "cache", "repeat", "status", "round", "warmup", "seconds",
+    "cpu_seconds", "bytes_down", "bytes_up", "accuracy", "loss",
 )  # fmt: skip
 
 
@@ -20,7 +20,7 @@ def render(comparison: dict[str, Any]) -> str:
         for run in cell["runs"]:
             own = {
                 "cell": cell["name"],
-                "backend": run["backend"],
+                **{key: run[key] for key in ("backend", "form", "loader", "workers", "cache")},
                 "repeat": run["repeat"],
                 "status": run["status"],
             }

@@ -20,8 +20,8 @@ def render(comparison: dict[str, Any], width: int | None = None, colour: bool = 
     console = Console(file=stream, width=width, force_terminal=colour, no_color=not colour, highlight=False)
     for table in tables(comparison):
         drawn = Table(box=box.SIMPLE_HEAD, title=Text(table.title, "bold"), title_justify="left")
-        for column in table.columns:
-            drawn.add_column(Text(column), overflow="fold")
+        for index, column in enumerate(table.columns):
+            drawn.add_column(Text(column), overflow="fold", no_wrap=index == 0 and len(table.columns) > 4)
         for row in table.rows:
             drawn.add_row(*(Text(text, STYLES.get(text, "")) for text in row))
         console.print(drawn)

@@ -15,8 +15,9 @@ class Adapter(reference.Adapter):
     def _train(self, client):
         weights = {name: array.copy() for name, array in self.current.items()}
         self.velocity = getattr(self, "velocity", dict.fromkeys(weights, 0.0))
-        for batch in client.batches:
-            logits, backward = reference.forward(self.layers, weights, self.samples[batch], None, train=True)
+        for batch, samples in zip(client.batches, self.feed(client.batches)):
+            inputs = reference.scaled(samples)
+            logits, backward = reference.forward(self.layers, weights, inputs, None, train=True)
             for name, gradient in backward(reference.cross_entropy_gradient(logits, self.labels[batch])).items():
                 self.velocity[name] = self.training.momentum * self.velocity[name] + gradient
                 weights[name] = weights[name] - self.training.lr * self.velocity[name]

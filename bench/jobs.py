@@ -1,0 +1,184 @@
+"""What is to be done, as values: which backend takes which cell, in which order, and what each worker is told."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import data, environments, machine, plan, plugins
+from bench.spec import Cell, Spec
+
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A backend that was asked for, with the environment it runs in, or why there is none."""
+
+    label: str
+    plugin: plugins.Plugin
+    variant: str | None
+    environment: environments.Environment | None
+    problem: str | None = None
+
+    @property
+    def versions(self) -> dict[str, Any]:
+        """Framework, version, release date, Python and packages, as recorded in results."""
+        own = self.environment
+        return {
+            "framework": self.plugin.header.framework,
+            "version": own.framework_version if own else None,
+            "released": own.released if own else None,
+            "python": own.python_version if own else None,
+            "locked": own.locked if own else False,
+            "packages": dict(own.packages) if own else {},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A cell with its data and plan."""
+
+    cell: Cell
+    data: data.Prepared
+    plan: plan.Plan
+    digests: dict[str, str]
+
+    @property
+    def trained(self) -> bool:
+        """Whether training follows loading: on a framework's own decoding it never does."""
+        return self.cell.spec.data.form != "image-native"
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds are trained."""
+        return self.cell.spec.federation.rounds if self.trained else 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One backend's task in one process: a timed repeat, or the untimed parity probe."""
+
+    cell: Prepared
+    contender: Contender
+    repeat: int  # 0 for the probe
+    folder: Path
+    plan: Path
+    rounds: int
+
+    @property
+    def title(self) -> str:
+        """The job in words."""
+        what = "parity probe" if self.repeat == 0 else f"repeat {self.repeat}"
+        return f"{self.contender.label} {what}" + (f" [{self.cell.cell.name}]" if self.cell.cell.name else "")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells that train the same and differ only in how samples reach training, and the backends that take them."""
+
+    cells: tuple[Prepared, ...]
+    backends: tuple[Contender, ...]
+    reference: Contender
+    folder: Path
+
+    @property
+    def first(self) -> Prepared:
+        """The cell that stands for all of them: the first that is trained, if any is."""
+        return next((cell for cell in self.cells if cell.trained), self.cells[0])
+
+    @property
+    def probes(self) -> list[Job]:
+        """The parity probes, the reference's first; none where nothing is trained."""
+        if not self.first.trained:
+            return []
+        probed = [self.reference] + [one for one in self.backends if one.label != REFERENCE]
+        return [
+            Job(self.first, one, 0, self.folder / f"{_slug(one.label)}-probe", self.folder / "probe", plan.PROBE_ROUNDS)
+            for one in probed
+        ]
+
+    @property
+    def repeats(self) -> list[Job]:
+        """The timed jobs, interleaved A B A B."""
+        return [
+            Job(cell, one, repeat, self._place(arm, one, repeat), self.folder / "plan", cell.rounds)
+            for repeat in range(1, self.first.cell.spec.timing.repeats + 1)
+            for arm, cell in enumerate(self.cells, start=1)
+            for one in self.backends
+        ]
+
+    def _place(self, arm: int, one: Contender, repeat: int) -> Path:
+        return self.folder / ((f"{arm}-" if len(self.cells) > 1 else "") + f"{_slug(one.label)}-{repeat}")
+
+
+def tasks(cells: Sequence[Prepared], backends: Sequence[Contender], reference: Contender, folder: Path) -> list[Task]:
+    """Return the tasks of a run in `folder`, in the order of their first cells."""
+    found: dict[str, list[Prepared]] = {}
+    for cell in cells:
+        found.setdefault(cell.cell.spec.task, []).append(cell)
+    return [
+        Task(tuple(own), tuple(backends), reference, folder / f"task-{number}")
+        for number, own in enumerate(found.values(), start=1)
+    ]
+
+
+def _slug(label: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-.@+" else "_" for letter in label)
+
+
+def key(job: Job, told: Mapping[str, Any]) -> str:
+    """Names all that a result depends on: what is told, the plan, the adapter's texts and its packages."""
+    plugin = job.contender.plugin
+    texts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (plugin.path, *plugin.needed)]
+    parts = [told, job.cell.digests, texts, job.contender.versions]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def told(job: Job) -> dict[str, Any]:
+    """What the worker is told (`bench.job.Job`)."""
+    spec, samples, plugin = job.cell.cell.spec, job.cell.data, job.contender.plugin
+    is_probe = job.repeat == 0
+    return {
+        "adapter": str(plugin.path),
+        "needs": [str(path) for path in plugin.needed],
+        "variant": job.contender.variant,
+        "threads": threads(spec),
+        "device": "cpu" if job.contender.label == REFERENCE else spec.timing.device,
+        "seed": spec.seed,
+        "evaluate_every": 0 if is_probe else spec.timing.evaluate_every,
+        "save_every": 1 if is_probe else spec.timing.save_every,
+        "training": spec.training.model_dump(),
+        "loading": _told_loading(job),
+        "plan": str(job.plan.resolve()),
+        "data": {
+            "classes": list(samples.classes),
+            "shape": list(samples.shape),
+            "images": str(samples.folder / "images.json"),
+            "npy": str(samples.folder / "npy.json"),
+            "packed": str(samples.folder / "packed.npy"),
+            "labels": str(samples.folder / "labels.npy"),
+            "test": str(samples.folder / "test.npy"),
+            "pixels": samples.pixels,
+        },
+    }
+
+
+def _told_loading(job: Job) -> dict[str, Any]:
+    """How this job's samples are read; the golden answers always come from memory."""
+    spec, is_probe = job.cell.cell.spec, job.repeat == 0
+    if is_probe and job.contender.label == REFERENCE:
+        return {"form": "memory", "loader": "gather", "workers": 0, "cache": "warm", "passes": 0}
+    return {
+        "form": spec.data.form,
+        "loader": spec.data.loader,
+        "workers": spec.data.workers,
+        "cache": "warm" if is_probe else spec.timing.cache,
+        "passes": 0 if is_probe else spec.timing.loading_passes,
+    }
+
+
+def threads(spec: Spec) -> int:
+    return spec.timing.threads or machine.cores()
