@@ -6,15 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY
-
-
-def refused(finished, *told: str) -> None:
-    assert finished.code == 2, finished.err
-    lines = [line for line in finished.err.splitlines() if line.startswith("bench: ")]
-    assert len(lines) == 1, finished.err
-    for text in told:
-        assert text in lines[0]
+from tests.conftest import TINY, refused
 
 
 @pytest.mark.parametrize(
@@ -43,7 +35,7 @@ def test_a_wrong_argument_is_refused_in_one_line(bench, tmp_path, arguments, tol
     if not any(one.startswith("--backends") for one in arguments):
         arguments = [*arguments, "--backends=reference"]
     refused(bench("run", *arguments, tiny=True), *told)
-    assert not list(tmp_path.glob("runs/*/cell-1/*/result.json"))
+    assert not list(tmp_path.glob("runs/*/task-1/*/result.json"))
 
 
 def xray(bench, source: Path, *more: str):

@@ -1,5 +1,6 @@
 """Data sets: the same samples in every form, split without leaks, identical everywhere."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -118,6 +119,16 @@ def test_mnist_from_idx_files(home, tmp_path):
     assert np.load(prepared.folder / "packed.npy")[prepared.test[0], 0, 0, :3].tolist() == [0, 1, 2]
     (source / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x0cxx")
     with pytest.raises(UserError, match="has 2 bytes of data, its header promises 12"):
+        prepare("mnist", f"data.source={source}")
+    whole = gzip.compress((source / "train-images-idx3-ubyte").read_bytes())
+    (source / "train-images-idx3-ubyte").unlink()
+    for broken in (whole[:-20], whole[:-60] + bytes(40) + whole[-20:], b"no gzip"):
+        (source / "train-images-idx3-ubyte.gz").write_bytes(broken)
+        with pytest.raises(UserError, match="not a whole gzip file"):
+            prepare("mnist", f"data.source={source}")
+    promising = b"\0\0\x08\x03" + b"\xff" * 12
+    (source / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(promising))
+    with pytest.raises(UserError, match=r"header promises .* at most"):
         prepare("mnist", f"data.source={source}")
 
 
