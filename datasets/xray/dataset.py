@@ -20,7 +20,9 @@ def samples(request: Request) -> list[Sample]:
     """List the images of the source."""
     source = request.source
     if source is None:
-        raise UserError("data.source: the dataset xray needs a folder or a CSV, or a ZIP of either, --set data.source=FOLDER")
+        raise UserError(
+            "data.source: the dataset xray needs a folder or a CSV, or a ZIP of either, --set data.source=FOLDER"
+        )
     if source.is_dir():
         found = _in_folder(source, request)
     elif not source.is_file():
