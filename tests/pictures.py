@@ -28,6 +28,16 @@ def palette_png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in (*chunks, (b"IEND", b"")))
 
 
+def short_png() -> bytes:
+    """20 x 20 grey pixels, of which there are two lines only: every checksum is right."""
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", 20, 20, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(42))),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
+
+
 def cmyk_jpeg() -> bytes:
     """8 x 8 pixels of one colour: a baseline JPEG in which every block is a zero difference and end-of-block."""
     frame = struct.pack(">BHHB", 8, 8, 8, 4) + b"".join(bytes([number, 0x11, 0]) for number in range(1, 5))

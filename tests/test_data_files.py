@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.data import decoding, preparing
+from bench.data import complaints, decoding, preparing
 from bench.data.image_files import examine
 from bench.errors import UserError
 from tests import pictures
@@ -68,6 +69,29 @@ def test_bad_files_are_named_in_one_line_and_can_be_left_out(bench_data, films, 
     manifest = json.loads((bench_data.folder(done) / "manifest.json").read_text())
     assert {name for name, _ in manifest["skipped"]} == {f"light/{name}" for name in names}
     assert len(manifest["samples"]) == 12
+
+
+def hears() -> bool:
+    with ThreadPoolExecutor(1, initializer=complaints.listen) as pool:
+        return pool.submit(complaints.hears).result()
+
+
+@pytest.mark.skipif(not hears(), reason="this machine gives no thread file descriptors of its own")
+def test_damage_that_only_decoding_shows_is_noticed_and_nothing_is_written_around_the_message(bench_data, films):
+    smooth = cv2.GaussianBlur(np.random.RandomState(0).randint(0, 255, (200, 200), np.uint8), (9, 9), 3)
+    content = cv2.imencode(".jpg", smooth)[1].tobytes()
+    middle = len(content) // 2
+    (films / "dark" / "spoilt.jpg").write_bytes(content[:middle] + bytes(200) + content[middle + 200 :])
+    (films / "dark" / "short.png").write_bytes(pictures.short_png())
+    (films / "dark" / "whole.jpg").write_bytes(content[:-2] + b"extraneous" + content[-2:])
+    done = bench_data("prepare", films)
+    refused(
+        done,
+        "2 of 15 files",
+        "spoilt.jpg is a corrupt JPEG: premature end of data",
+        "short.png can't be decoded as an image",
+    )
+    assert len(done.err.splitlines()) == 3  # two of progress and the message
 
 
 def test_a_class_of_bad_files_only(bench_data, films):

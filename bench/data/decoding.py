@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from bench.data import complaints
 from bench.data.image_files import ImageFile, examine
 from bench.dataset import Sample
 from bench.images import decode
@@ -54,7 +55,11 @@ def read(entry: Entry, shape: tuple[int, int, int]) -> tuple[Decoded, npt.NDArra
     try:
         content = _content(entry)
         image = examine(content)
+        complaints.heard()
         array = decode(content, shape)
+        damage = complaints.heard()
+        if damage:
+            raise ValueError(f"is a corrupt {'JPEG' if 'JPEG' in image.kind else 'PNG'}: {damage}")
     except OSError as error:
         raise Unusable(f"can't be read: {error.strerror or error}") from error
     except ValueError as error:
