@@ -22,11 +22,12 @@ app = typer.Typer(
     help="""Prepare, verify and describe data sets.
 
     \b
-    bench data prepare xray --source FOLDER        decode every image once, keep every form
-    bench data verify xray --source FOLDER         is it still what was prepared? duplicates? leaks?
-    bench data describe xray --source FOLDER       classes, sizes, bytes, and a picture to look at
+    bench data prepare xray --source FOLDER    decode once, keep every form
+    bench data verify xray --source FOLDER     has it changed? duplicates? leaks?
+    bench data describe xray --source FOLDER   classes, sizes, bytes, a picture
 
-    bench run prepares what it needs by itself; the same options make the same data set.
+    bench run prepares what it needs by itself; the same options make the same
+    data set.
     """,
 )
 
@@ -73,9 +74,10 @@ def prepare(
     bench data prepare mnist --source FOLDER --size 28 --channels 1
     bench data prepare synthetic-xray --samples 600
 
-    Files that are broken, empty, oversized or in another format are named; --skip-bad goes on without them. An
-    interrupted preparation goes on where it stopped. Prints the folder that holds the forms: npy/, packed.npy,
-    labels.npy, train.npy, test.npy, images.json and manifest.json.
+    Files that are broken, empty, oversized or in another format are named;
+    --skip-bad goes on without them. An interrupted preparation goes on where
+    it stopped. Prints the folder of the forms: npy/, packed.npy, labels.npy,
+    train.npy, test.npy, images.json and manifest.json.
     """
     chosen = _chosen(name, source, size, channels, samples, groups, holdout, skip_bad, seed, film_size)
     with _at_work() as report:
@@ -107,10 +109,12 @@ def verify(
     bench data verify xray --source FOLDER
     bench data verify xray --source FOLDER --groups patient --json
 
-    Tells files that changed, are missing, new or can't be used; samples that are there twice, in two classes, or on
-    both sides of the split; and prepared forms that are damaged. Works before anything is prepared, too. Give the
-    options that it was prepared with. Exit 0 when all is well (twins within a class and a side are only told), 1 when
-    something was found, 2 for bad input.
+    Give the options that it was prepared with. Tells files that changed, are
+    missing, new or can't be used; samples that are there twice, in two classes
+    or on both sides of the split; and prepared forms that are damaged. Works
+    before anything is prepared, too. Exit 0 when all is well (twins within a
+    class and a side are only told), 1 when something was found, 2 for bad
+    input.
     """
     import json
 
@@ -145,8 +149,8 @@ def describe(
     \b
     bench data describe xray --source FOLDER --out films.png
 
-    Counts by class and side, the balance of the classes, the images' sizes and kinds, the bytes of each form, what
-    was left out and what decoding loses.
+    Counts by class and side, the balance of the classes, the images' sizes and
+    kinds, the bytes of each form, what was left out and what decoding loses.
     """
     from rich.console import Console
 
