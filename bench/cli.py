@@ -47,6 +47,10 @@ def run(
     ] = "quick",
     backends: Backends = "torch,tff",
     settings: Settings = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Your images: a folder, CSV or ZIP. Short for --set data.dataset=xray --set data.source=..."),
+    ] = None,
     repeats: Annotated[int | None, typer.Option(help="Short for --set timing.repeats=N.")] = None,
     out: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
     fresh: Annotated[
@@ -62,7 +66,8 @@ def run(
     bench run --backends torch,tff                      the quick experiment
     bench run my.toml --backends torch,./mine.py        your own spec, your own backend
     bench run quick --set federation.clients=[3,10]     a grid
-    bench run --set data.dataset=xray --set data.source=FOLDER
+    bench run --source FOLDER --set data.skip_bad=true  your own images
+    bench run loading --backends torch,tff              what loading costs, from every form
 
     The same command goes on with a run that was interrupted. Exit codes: 0 all done; 1 a backend failed,
     was skipped, or failed its certificate; 2 bad input; 130 interrupted.
@@ -71,7 +76,9 @@ def run(
 
     from bench import display, plugins, record, runner
 
-    chosen = _experiment(experiment, [*(settings or []), *([f"timing.repeats={repeats}"] if repeats else [])])
+    short = ["data.dataset=xray", f"data.source={source}"] if source is not None else []
+    short += [f"timing.repeats={repeats}"] if repeats else []
+    chosen = _experiment(experiment, [*short, *(settings or [])])
     names = _names(backends)
     console = Console(stderr=True)
     with display.make(console) as shown:

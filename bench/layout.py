@@ -19,8 +19,9 @@ class Table:
 
 def figures(value: float) -> str:
     """Three significant figures, never in exponents."""
+    value = float(f"{value:.3g}")
     if abs(value) >= 1000:
-        return f"{float(f'{value:.3g}'):,.0f}"
+        return f"{value:,.0f}"
     if abs(value) >= 100:
         return f"{value:.0f}"
     if abs(value) >= 10:

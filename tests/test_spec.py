@@ -36,6 +36,11 @@ def test_every_experiment_that_ships_is_valid_and_described(path):
         ("federation.client=3", "no such setting; did you mean federation.clients"),
         ("rounds=3", "no such setting; did you mean federation.rounds"),
         ("nonsense", "must be key=value"),
+        ("data.workers=2", 'workers are the framework\'s; with them, loader must be "framework"'),
+        ("data.form=image-native", 'with it, loader must be "framework"'),
+        ("timing.loading_passes=11", "must be at most federation.rounds (10)"),
+        ("data.film_size=5", "must be greater than or equal to 8"),
+        ("seed=[]", "--set seed = []: must be a list of at least one value"),
     ],
 )
 def test_impossible_settings_are_refused_with_key_value_and_what_is_allowed(setting, told):
@@ -66,6 +71,43 @@ def test_a_grid_has_a_cell_for_every_combination():
         "clients 10, seed 1",
     ]
     assert [cell.spec.federation.clients for cell in experiment.cells] == [3, 3, 10, 10]
+
+
+GRIDS = {
+    "matrix": [
+        {"data.form": ["npy", "image"], "data.loader": ["framework"], "data.film_size": [256, 299]},
+        {"data.form": ["packed"], "data.film_size": [299]},
+    ]
+}
+
+
+def test_several_grids_are_spanned_one_after_another():
+    cells = spec.build(GRIDS).cells
+    found = [(cell.spec.data.form, cell.spec.data.film_size) for cell in cells]
+    assert found == [("npy", 256), ("npy", 299), ("image", 256), ("image", 299), ("packed", 299)]
+
+
+def test_a_setting_takes_the_place_of_a_grids_values_where_they_stand():
+    cells = spec.build(GRIDS, ["data.loader=gather", "timing.cache=[cold,warm]", "data.form=packed"]).cells
+    assert {(cell.spec.data.form, cell.spec.data.loader) for cell in cells} == {("packed", "gather")}
+    assert [cell.spec.timing.cache for cell in cells] == ["cold", "warm"] * 2, "equal cells are run once"
+
+
+def test_with_a_source_no_films_are_drawn():
+    cells = spec.build(GRIDS, ["data.dataset=xray", "data.source=films"]).cells
+    assert [(cell.spec.data.form, cell.spec.data.film_size) for cell in cells] == [
+        ("npy", None),
+        ("image", None),
+        ("packed", None),
+    ]
+
+
+def test_only_what_reaches_training_differently_is_one_task():
+    first = build()
+    assert build("data.form=npy", "timing.cache=cold").task == first.task
+    assert build("data.loader=framework", "data.workers=2").task == first.task
+    assert build("training.lr=0.02").task != first.task
+    assert build("timing.threads=1").task != first.task
 
 
 def test_a_grid_over_an_unknown_key_or_nothing_is_refused():

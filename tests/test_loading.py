@@ -1,0 +1,163 @@
+"""Loading: forms that give the same bits, a page cache that is really dropped, and sums that can be checked by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import forms, limits, loading, loading_table, pagecache, plan, record, spec
+from bench.events import Dropped
+from tests.conftest import ROOT
+
+FAKES = ROOT / "tests" / "fakes"
+
+
+def rows_file(folder: Path, count: int = 400) -> tuple[Path, np.ndarray]:
+    samples = np.random.RandomState(0).randint(0, 256, (count, 1, 16, 16), np.uint8)
+    np.save(folder / "packed.npy", samples)
+    return folder / "packed.npy", samples
+
+
+def test_a_dropped_file_is_not_in_memory_even_if_it_was_mapped(tmp_path):
+    path, samples = rows_file(tmp_path)
+    rows = forms.Rows(np.load(path, mmap_mode="r"), str(path))
+    assert (rows.batch(np.arange(len(samples))) == samples).all()
+    try:
+        kept = pagecache.drop([str(path)])
+    except OSError as error:
+        pytest.skip(str(error))
+    if kept is None:
+        pytest.skip("this system doesn't tell what it dropped")
+    assert kept > 0.5, "pages that are mapped stay"
+    rows.let_go()
+    assert pagecache.drop([str(path)]) == 0
+    assert (rows.sample(7) == samples[7]).all(), "and come back when they are asked for"
+
+
+def test_what_the_page_cache_was_is_told_as_it_was():
+    assert record._cache("warm", []) == "warm"
+    assert record._cache("cold", [Dropped(0.0, None), Dropped(0.01, None)]) == "cold"
+    assert record._cache("cold", [Dropped(0.0, None), Dropped(0.4, None)]) == "warm: the system kept 40% of it"
+    assert record._cache("cold", [Dropped(None, "no such call")]) == "warm: can't be dropped: no such call"
+    assert record._cache("cold", [Dropped(None, None)]).startswith("cold, unproven")
+
+
+def test_the_reader_can_not_beat_the_limit_by_much(tmp_path):
+    path, samples = rows_file(tmp_path)
+    measured = limits.measure(path, np.array_split(np.random.RandomState(0).permutation(len(samples)), 20))
+    assert min(measured.values()) > 0
+    assert measured["reader"] < 2 * measured["gather"], "the limit is the fastest of the ways, the reader's among them"
+
+
+def test_the_plan_knows_its_first_epoch():
+    own = spec.build({}, ["federation.clients=1", "federation.fraction=1.0", "training.batch_size=7"]).cells[0].spec
+    built = plan.build(own, (3, 32, 32), 2, np.arange(50) % 2, np.arange(45, dtype=np.int32))
+    assert [len(batch) for batch in built.epoch()] == [7, 7, 7, 7, 7, 7, 3]
+    assert sorted(np.concatenate(built.epoch())) == list(range(45))
+
+
+def run_of(form: str, epoch_s: float | None, rate: float, loader: str = "framework", repeat: int = 1) -> dict[str, Any]:
+    """Two passes and, after a warm-up, two epochs, the second twice as slow as the first: noise that pairs cancel."""
+    epochs = [] if epoch_s is None else [9.0, epoch_s, 2 * epoch_s]
+    return {
+        "backend": "torch", "form": form, "loader": loader, "workers": 0, "cache": "warm", "repeat": repeat,
+        "status": "done", "weights_sha256": None if epoch_s is None else "same",
+        "loading": [{"seconds": 100 / rate, "samples": 100, "bytes": 100_000}] * 2,
+        "rounds": [{"seconds": seconds, "warmup": index == 0} for index, seconds in enumerate(epochs)],
+    }  # fmt: skip
+
+
+def comparison(*runs: dict[str, Any]) -> dict[str, Any]:
+    measured = [{"copy": 1e9, "gather": 2e9, "reader": 1.5e9}]
+    cells = [
+        {"name": run["form"], "set": {"data.film_size": 299}, "task": 1, "runs": [run], "limits": measured,
+         "parity": {"backends": {}}}
+        for run in runs
+    ]  # fmt: skip
+    data = {"source": None, "film_size": None, "dataset": "synthetic-xray"}
+    return {"cells": cells, "spec": {"data": data, "timing": {"device": "cpu"}}}
+
+
+def example() -> dict[str, Any]:
+    return comparison(
+        run_of("memory", 1.0, 1e6, "gather"),
+        run_of("packed", 1.01, 9e5, "gather"),
+        run_of("npy", 1.25, 1e4),
+        run_of("image", 5.0, 1e3),
+        run_of("image-native", None, 2e3),
+    )
+
+
+def test_waiting_is_what_an_epoch_from_memory_does_not_take():
+    found = {arm["form"]: arm for arm in loading.summary(example())["arms"]}
+    assert found["memory"]["waiting"]["share"] == 0
+    assert found["npy"]["waiting"]["share"] == pytest.approx(0.2)
+    assert found["image"]["waiting"]["share"] == pytest.approx(0.8)
+    assert found["image-native"]["waiting"] is None
+    assert found["npy"]["samples_per_s"] == pytest.approx(1e4)
+    assert found["npy"]["bytes_per_s"] == pytest.approx(1e7)
+    assert found["npy"]["of_copy"] == pytest.approx(0.01)
+    assert found["npy"]["of_gather"] == pytest.approx(0.005)
+
+
+def test_forms_are_held_against_each_other_only_where_they_are_read_alike():
+    ratios = {(entry["a"], entry["b"], entry["of"]): entry["ratio"] for entry in loading.summary(example())["ratios"]}
+    assert ratios == {
+        ("image", "npy", "loading"): pytest.approx(10.0),
+        ("image", "npy", "epoch"): pytest.approx(4.0),
+    }, "npy by the framework's loader is not held against packed by fedbench's"
+
+
+def test_the_advice_is_the_fastest_form_and_packed_where_it_is_as_fast_as_memory():
+    (advice,) = loading.summary(example())["advice"]
+    assert (advice["form"], advice["loader"]) == ("packed", "gather")
+    assert advice["seconds"] == pytest.approx(1000 * 1.5 * 1.01), "medians of one and twice"
+    assert advice["seconds_by_form"]["image"] == pytest.approx(7500)
+    (advice,) = loading.summary(comparison(run_of("memory", 1.0, 1e6), run_of("packed", 1.1, 1e6)))["advice"]
+    assert advice["form"] == "memory"
+    assert loading.summary(comparison(run_of("image", 5.0, 1e3)))["advice"] == [], "one form is no choice"
+
+
+def test_the_tables_say_what_the_study_said_and_what_we_found():
+    document = example()
+    texts = [
+        text
+        for table in loading_table.tables(document | {"loading": loading.summary(document)})
+        for text in (table.title, *(cell for row in table.rows for cell in row), *table.notes)
+    ]
+    page = "\n".join(texts)
+    for text in ("films of 299 px", "22.8x", "7 h 40 min", "20 min", "80 %", "10.0x", "4.00x", "75%"):
+        assert text in page, text
+
+
+def test_weights_that_depend_on_the_form_are_a_problem():
+    document = example()
+    assert record._changed_by_form(document) == []
+    document["cells"][3]["runs"][0]["weights_sha256"] = "another"
+    (problem,) = record._changed_by_form(document)
+    assert problem == "torch: the final weights depend on how samples were read: memory | packed | npy | image"
+
+
+def test_a_backend_that_reads_a_bit_wrong_is_caught_and_the_file_named(bench):
+    finished = bench("run", f"--backends={FAKES / 'misreads.py'}", tiny=True)
+    assert finished.code == 1
+    assert ".png' differs from what was prepared" in finished.err
+
+
+def test_training_that_depends_on_the_form_is_caught(bench):
+    grid = "--set=data.form=[memory,npy]"
+    finished = bench("run", f"--backends={FAKES / 'depends_on_form.py'}", grid, tiny=True)
+    assert finished.code == 1
+    assert "the final weights depend on how samples were read: form memory | form npy" in finished.err
+    told = bench("conformance", str(FAKES / "depends_on_form.py"))
+    assert told.code == 1
+    assert "fail  image files: the final weights depend on how samples were read" in told.out
+    assert "skip  the framework's own loader" in told.out
+    assert bench("run", "--backends=reference", "--set=data.form=[memory,npy,packed,image]", tiny=True).code == 0
+
+
+def test_a_backend_without_a_loader_of_its_own_says_so(bench):
+    finished = bench("run", "--backends=reference", "--set=data.loader=framework", tiny=True)
+    assert finished.code == 1
+    assert "data.loader = framework: this backend has no loader of its own" in finished.err
