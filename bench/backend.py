@@ -1,7 +1,7 @@
 """The contract between fedbench and a federated-learning framework.
 
 An adapter is one file with a class `Adapter(Backend)`. The worker makes one instance in a process of its
-own and calls `open`, `load`, then `feed`, `round` and `predict` as the plan says. The worker holds the clock; the
+own and calls `open`, `load`, then `round` and `predict` as the plan says. The worker holds the clock; the
 adapter trains. This file also runs inside backend environments: standard library and numpy only, Python 3.7.
 """
 
@@ -26,22 +26,17 @@ class Backend:
         raise NotImplementedError
 
     def load(self, files, loading):
-        """Make the samples ready to be fed. `files` is a `bench.job.Files`, `loading` a `bench.job.Loading`.
+        """Make the samples ready and return what feeds them: a function from batches to an iterator over their samples.
 
-        `files.reader(loading.form)` reads every form that can be trained on. Read nothing else: what is in
-        memory here must not be looked up there.
+        `files` is a `bench.job.Files`, `loading` a `bench.job.Loading`; `files.reader(loading.form).feed` is such a
+        function for every form that can be trained on. Batches are int arrays of sample numbers; each is answered,
+        in order, by the framework's own array in this process, uint8 (n, channel, height, width), readable by numpy.
+        Called once for each way of reading that a job compares: each feed stands by itself.
         """
         raise NotImplementedError
 
-    def feed(self, batches):
-        """Yield the samples of each of `batches`, index arrays, in order, and train nothing: `round` reads through it.
-
-        Each as the framework's own array in this process, uint8 (n, channel, height, width), readable by numpy.
-        """
-        raise NotImplementedError
-
-    def round(self, work):
-        """Train one round of federated averaging: `work` is a `bench.job.Work`.
+    def round(self, work, feed):
+        """Train one round of federated averaging: `work` is a `bench.job.Work`, its samples are read through `feed`.
 
         Every member of the cohort starts from the current weights, takes one SGD step a batch in the given
         order (mean cross-entropy; momentum starts at zero each round), and the new weights are the mean of

@@ -76,9 +76,9 @@ def run(
 
     from bench import display, plugins, record, runner
 
-    short = ["data.dataset=xray", f"data.source={source}"] if source is not None else []
-    short += [f"timing.repeats={repeats}"] if repeats else []
-    chosen = _experiment(experiment, [*short, *(settings or [])])
+    short: dict[str, Any] = {} if source is None else {"data.dataset": "xray", "data.source": source}
+    short |= {"timing.repeats": repeats} if repeats else {}
+    chosen = _experiment(experiment, [*short.items(), *(settings or [])])
     names = _names(backends)
     console = Console(stderr=True)
     with display.make(console) as shown:
@@ -94,7 +94,8 @@ def run(
         print(json.dumps(comparison, indent=1))
     else:
         print(_render("terminal", comparison, colour=sys.stdout.isatty()))
-    for name in ("markdown", "csv", *(["loading-chart"] if "loading" in comparison else [])):
+    pictures = ["loading-chart"] if comparison.get("loading", {}).get("arms") else []
+    for name in ("markdown", "csv", *pictures):
         _write_report(name, comparison, folder)
     console.print(f"Results: {folder}", markup=False, highlight=False, soft_wrap=True)
     problems = record.problems(comparison, allow_skips)
@@ -143,7 +144,9 @@ def doctor() -> None:
 @app.command()
 def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    form: Annotated[str, typer.Option("--format", "-f", help="terminal, markdown, csv, or a path.")] = "terminal",
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="terminal, markdown, csv, loading-chart, or a path.")
+    ] = "terminal",
 ) -> None:
     """Print a finished run once more, as a table, Markdown or CSV; a picture is written into the run folder."""
     from bench import record
@@ -191,7 +194,7 @@ INTERRUPTED = 130
 _EXPERIMENTS = Path(__file__).with_name("experiments")
 
 
-def _experiment(name: str, settings: Sequence[str]) -> "Experiment":
+def _experiment(name: str, settings: Sequence[str | tuple[str, Any]]) -> "Experiment":
     from bench import spec
 
     shipped = _EXPERIMENTS / f"{name}.toml"
@@ -214,9 +217,14 @@ def _names(backends: str) -> list[str]:
 
 
 def _print_plan(cells: Sequence[Any]) -> None:
+    """Print every cell; what cells share, once."""
+    told = set()
     for cell in cells:
         spec = cell.cell.spec
         print(cell.cell.name or "one cell")
+        if spec.task in told:
+            continue
+        told.add(spec.task)
         print(f"  {len(cell.data.train)} samples to train on, {len(cell.data.test)} held out ({cell.data.split_by})")
         print(f"  {spec.federation.rounds} rounds, {spec.federation.cohort_size} of {spec.federation.clients} clients")
         for name, digest in cell.digests.items():

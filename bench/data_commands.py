@@ -253,14 +253,8 @@ def _summary(done: "Prepared") -> str:
 
 
 def _warn(done: "Prepared") -> None:
-    from bench.data.wording import counted, losses, quoted, some
-
-    if done.skipped:
-        reasons = some([f"{quoted(name)} {reason}" for name, reason in done.skipped])
-        _to_stderr(f"{counted(len(done.skipped), 'file')} left out: {reasons}")
-    lost = losses(done.notes)
-    if lost:
-        _to_stderr(lost)
+    for warning in done.warnings:
+        _to_stderr(warning)
 
 
 def _to_stderr(text: str) -> None:

@@ -62,6 +62,9 @@ class Plain:
     def event(self, job: Job, event: Any) -> None:
         if isinstance(event, events.Evaluation):
             self.accuracy = f", accuracy {event.accuracy:.1%}"
+        if isinstance(event, events.Progress) and time.monotonic() - self.spoke > PLAIN_EVERY_S:
+            self.spoke = time.monotonic()
+            self.say(f"[{self.number}/{self.total}] {job.title}: {event.what}: {event.done} of {event.total}")
         if isinstance(event, events.Round) and time.monotonic() - self.spoke > PLAIN_EVERY_S:
             self.spoke = time.monotonic()
             line = f"round {event.number}/{job.rounds}, {event.seconds:.2f} s{self.accuracy}"
@@ -125,6 +128,8 @@ class Live:
             return
         if isinstance(event, events.Phase):
             self.bars.update(self.now, note=f"{event.name} {event.seconds:.1f} s")
+        elif isinstance(event, events.Progress):
+            self.bars.update(self.now, note=f"{event.what}: {event.done} of {event.total}")
         elif isinstance(event, events.Evaluation):
             self.accuracy = f", accuracy {event.accuracy:.1%}"
         elif isinstance(event, events.Round):

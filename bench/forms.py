@@ -11,10 +11,9 @@ import numpy as np
 class Rows:
     """Samples in one array: in memory, or mapped from a file."""
 
-    def __init__(self, array, path=None):
-        self._mapped = array if path else None
+    def __init__(self, array):
+        self._mapped = array if isinstance(array, np.memmap) else None
         self._rows = np.asarray(array)  # a memmap costs microseconds more at every access
-        self.paths = [path] if path else []
 
     def sample(self, index):
         """Return sample `index`, uint8 (channel, height, width), a copy."""
@@ -23,6 +22,10 @@ class Rows:
     def batch(self, indices):
         """Return the samples `indices`, uint8 (n, channel, height, width), a copy."""
         return self._rows.take(indices, axis=0)
+
+    def feed(self, batches):
+        """Return an iterator over the samples of each of `batches`."""
+        return map(self.batch, batches)
 
     def let_go(self):
         """Give the mapped pages back, because the system drops no page that somebody holds (Python 3.8)."""
@@ -34,13 +37,13 @@ class FileEach:
     """Samples in a file each: `read` makes one of a path."""
 
     def __init__(self, paths, shape, read):
-        self.paths = paths
+        self._paths = paths
         self._shape = shape
         self._read = read
 
     def sample(self, index):
         """Return sample `index`, uint8 (channel, height, width)."""
-        return self._read(self.paths[index])
+        return self._read(self._paths[index])
 
     def batch(self, indices):
         """Return the samples `indices`, uint8 (n, channel, height, width)."""
@@ -48,6 +51,10 @@ class FileEach:
         for place, index in enumerate(indices):
             samples[place] = self.sample(index)
         return samples
+
+    def feed(self, batches):
+        """Return an iterator over the samples of each of `batches`."""
+        return map(self.batch, batches)
 
     def let_go(self):
         """Nothing is held between two samples."""

@@ -27,19 +27,22 @@ Training = namedtuple("Training", "batch_size lr momentum weight_decay compile")
 Training.__doc__ = """Local SGD: v = momentum * v + (gradient + weight_decay * w); w = w - lr * v."""
 
 
-Loading = namedtuple("Loading", "form loader workers cache passes")
-Loading.__doc__ = """How samples reach training.
+Loading = namedtuple("Loading", "form loader workers")
+Loading.__doc__ = """One way for samples to reach training.
 
 form: memory, packed, npy, image or image-native; loader: gather (fedbench's own) or framework; workers: int, of the
-framework's loader, beside the training process; cache: warm or cold; passes: int, epochs to time of loading alone.
+framework's loader, beside the training process.
 """
+
+FROM_MEMORY = Loading("memory", "gather", 0)
 
 
 class Job:
     """One backend's task, read from `folder`.
 
     layers: list of dicts, the model in the words of `bench.model`; training: `Training`; loading: `Loading`;
-    rounds: int, none where the form is never trained on;
+    cache: warm or cold; passes: int, of loading alone: where there are any, every other round reads from memory;
+    rounds: int, none where only loading is timed;
     classes: int; shape: (channel, height, width) of a sample; threads: int; device: "cpu" or "cuda";
     variant: str or None, what follows the + in the backend's name.
     """
@@ -58,6 +61,8 @@ class Job:
         self.save_every = told["save_every"]
         self.training = Training(**told["training"])
         self.loading = Loading(**told["loading"])
+        self.cache = told["cache"]
+        self.passes = told["passes"]
         self.files = Files(told["data"])
         self.shape = self.files.shape
         self.classes = len(self.files.classes)
@@ -71,8 +76,7 @@ class Job:
                 "cohort_clients", "cohort_offsets", "slot_batches", "batch_samples", "batch_offsets", "slot_seeds",
             )
         }  # fmt: skip
-        trains = self.loading.form != "image-native"  # that is timed, and never trained on
-        self.rounds = len(self._plan["cohort_offsets"]) - 1 if trains else 0
+        self.rounds = told["rounds"]
 
     def weights(self):
         """Return the initial canonical weights, read-only."""
@@ -113,9 +117,10 @@ class Files:
         self.test = np.load(told["test"], mmap_mode="r")
         self.digest = told["pixels"]
         self._readers = []
+        self._is_sound = False
 
     def reader(self, form):
-        """Return what reads `form` (memory, packed, npy or image): its `sample(index)` and `batch(indices)`."""
+        """Return what reads `form` (memory, packed, npy or image): see `bench.forms`."""
         reader = self._reader(form)
         self._readers.append(reader)
         return reader
@@ -124,12 +129,14 @@ class Files:
         if form == "memory":
             return forms.Rows(np.load(self.packed))
         if form == "packed":
-            return forms.Rows(np.load(self.packed, mmap_mode="r"), self.packed)
+            return forms.Rows(np.load(self.packed, mmap_mode="r"))
         if form == "npy":
             return forms.FileEach(self.npy, self.shape, np.load)
         if form == "image":
-            from bench.images import read_image
-
+            try:
+                from bench.images import read_image
+            except ImportError as error:
+                raise Unsupported("data.form = image: OpenCV is not in this environment") from error
             return forms.FileEach(self.images, self.shape, lambda path: read_image(path, self.shape))
         raise Unsupported("data.form = {}: fedbench's own reader doesn't know it".format(form))
 
@@ -137,33 +144,38 @@ class Files:
         """Drop the files of `form` from the page cache; see `pagecache.drop`."""
         for reader in self._readers:
             reader.let_go()
-        own = {"packed": [self.packed], "npy": self.npy, "memory": []}
-        return pagecache.drop(own.get(form, self.images))
+        paths = {"memory": [self.packed], "packed": [self.packed], "npy": self.npy}
+        return pagecache.drop(paths.get(form, self.images))
 
     def held_out(self):
         """Return the samples held out for evaluation, uint8 (m, *shape)."""
         return np.load(self.packed, mmap_mode="r")[self.test]
 
-    def check(self, batches, fed):
-        """Raise ValueError unless `fed`, arrays of uint8, are bit for bit the prepared samples of `batches`."""
+    def check(self, batch, fed):
+        """Raise ValueError unless `fed`, an array of uint8, is bit for bit the prepared samples of `batch`."""
+        self.check_shape(batch, fed)
+        wrong = (np.asarray(fed) != self._prepared()[batch]).reshape(len(batch), -1).any(axis=1)
+        if wrong.any():
+            path = self.images[batch[int(np.argmax(wrong))]]
+            told = "what was read of {!r} differs from what was prepared; bench data verify tells"
+            raise ValueError(told.format(path))
+
+    def check_shape(self, batch, fed):
+        """Raise ValueError unless `fed` is an array of uint8 for as many samples as are in `batch`."""
+        fed, expected = np.asarray(fed), (len(batch),) + self.shape
+        if fed.shape != expected or fed.dtype != np.uint8:
+            raise ValueError("the backend feeds {} {}, not uint8 {}".format(fed.dtype, fed.shape, expected))
+
+    def _prepared(self):
+        """The prepared samples, mapped while this is used; altered ones are refused when it is first asked for."""
         packed = np.load(self.packed, mmap_mode="r")
-        found = hashlib.sha256(packed).hexdigest()
-        if found != self.digest:
-            raise ValueError("{} was altered since it was prepared (sha256 {})".format(self.packed, found[:12]))
-        seen = 0
-        for batch, samples in zip(batches, fed):
-            samples, expected = np.asarray(samples), packed[batch]
-            if samples.shape != expected.shape or samples.dtype != expected.dtype:
-                told = "{} {}, not {} {}".format(samples.dtype, samples.shape, expected.dtype, expected.shape)
-                raise ValueError("the backend feeds arrays of {}".format(told))
-            wrong = (samples != expected).reshape(len(batch), -1).any(axis=1)
-            if wrong.any():
-                path = self.images[batch[int(np.argmax(wrong))]]
-                told = "what was read of {!r} differs from what was prepared; bench data verify tells"
-                raise ValueError(told.format(path))
-            seen += 1
-        if seen != len(batches):
-            raise ValueError("the backend feeds {} batches of {}".format(seen, len(batches)))
+        if not self._is_sound:
+            found = hashlib.sha256(packed).hexdigest()
+            if found != self.digest:
+                told = "{} was altered since it was prepared (sha256 {})"
+                raise ValueError(told.format(self.packed, found[:12]))
+            self._is_sound = True
+        return packed
 
 
 def _read_json(path):

@@ -11,6 +11,7 @@ from bench import data, environments, machine, plan, plugins
 from bench.spec import Cell, Spec
 
 REFERENCE = "reference"
+PROBED = {"form": "memory", "loader": "gather", "workers": 0}  # what every backend can read from; the bits are alike
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Contender:
 
     @property
     def versions(self) -> dict[str, Any]:
-        """Framework, version, release date, Python and packages, as recorded in results."""
+        """Framework, version, release date, Python, packages and its own ways of loading, as recorded in results."""
         own = self.environment
         return {
             "framework": self.plugin.header.framework,
@@ -33,6 +34,8 @@ class Contender:
             "released": own.released if own else None,
             "python": own.python_version if own else None,
             "locked": own.locked if own else False,
+            "loader": self.plugin.header.loader,
+            "decoder": self.plugin.header.decoder,
             "packages": dict(own.packages) if own else {},
         }
 
@@ -95,8 +98,9 @@ class Task:
         if not self.first.trained:
             return []
         probed = [self.reference] + [one for one in self.backends if one.label != REFERENCE]
+        rounds = min(plan.PROBE_ROUNDS, self.first.rounds)
         return [
-            Job(self.first, one, 0, self.folder / f"{_slug(one.label)}-probe", self.folder / "probe", plan.PROBE_ROUNDS)
+            Job(self.first, one, 0, self.folder / f"{_slug(one.label)}-probe", self.folder / "probe", rounds)
             for one in probed
         ]
 
@@ -151,7 +155,10 @@ def told(job: Job) -> dict[str, Any]:
         "evaluate_every": 0 if is_probe else spec.timing.evaluate_every,
         "save_every": 1 if is_probe else spec.timing.save_every,
         "training": spec.training.model_dump(),
-        "loading": _told_loading(job),
+        "loading": spec.data.model_dump(include={"form", "loader", "workers"}) if not is_probe else PROBED,
+        "cache": "warm" if is_probe else spec.timing.cache,
+        "passes": 0 if is_probe else spec.timing.loading_passes,
+        "rounds": job.rounds,
         "plan": str(job.plan.resolve()),
         "data": {
             "classes": list(samples.classes),
@@ -163,20 +170,6 @@ def told(job: Job) -> dict[str, Any]:
             "test": str(samples.folder / "test.npy"),
             "pixels": samples.pixels,
         },
-    }
-
-
-def _told_loading(job: Job) -> dict[str, Any]:
-    """How this job's samples are read; the golden answers always come from memory."""
-    spec, is_probe = job.cell.cell.spec, job.repeat == 0
-    if is_probe and job.contender.label == REFERENCE:
-        return {"form": "memory", "loader": "gather", "workers": 0, "cache": "warm", "passes": 0}
-    return {
-        "form": spec.data.form,
-        "loader": spec.data.loader,
-        "workers": spec.data.workers,
-        "cache": "warm" if is_probe else spec.timing.cache,
-        "passes": 0 if is_probe else spec.timing.loading_passes,
     }
 
 

@@ -51,8 +51,11 @@ def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     if seconds < 99.5:
         return f"{figures(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def share(value: float) -> str:

@@ -39,7 +39,7 @@ def measure(packed: Path, batches: Sequence[npt.NDArray[Any]]) -> dict[str, floa
     return {
         "copy": _rate(lambda: np.copyto(target, source), COPIED),
         "gather": max(_rate(partial(_each, way, batches), size) for way in ways),
-        "reader": _rate(partial(_each, Rows(np.load(packed, mmap_mode="r"), str(packed)).batch, batches), size),
+        "reader": _rate(partial(_each, Rows(np.load(packed, mmap_mode="r")).batch, batches), size),
     }
 
 

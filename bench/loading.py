@@ -1,8 +1,9 @@
 """What loading costs, computed from a comparison: rates, time spent waiting for data, ratios, and advice.
 
-An *arm* is one way for samples to reach training: backend, loader, form, workers, page cache. Arms of one task train
-the same batches to the same weights, so an epoch of one can be held against an epoch of another. Time spent waiting
-is 1 - epoch from memory / epoch from the form, pair by pair (same repeat, same round), as everywhere in `bench.ratios`.
+An *arm* is one way for samples to reach training: backend, loader, form, workers, page cache. Its processes train
+every other round from memory, so each round from the form has a neighbour that waits for nothing. Their ratio is
+the arm's *slowdown*; drift of the machine and differences between processes cancel in it. Time spent waiting is
+1 - 1/slowdown, the share of a round that reading adds; one form against another is a slowdown against a slowdown.
 """
 
 import statistics
@@ -17,13 +18,14 @@ import numpy.typing as npt
 from bench.ratios import interval
 
 ROUNDS = 1000  # the study's, for which the advice is given
-AS_FAST = 1.02  # an epoch within so much of the fastest is as fast
-PREFERRED = ("packed", "memory", "npy", "image")  # of forms as fast: packed fits in any memory and starts at once
+AS_FAST = 1.02  # an arm that may be within so much of the fastest is as fast
+PREFERRED = ("packed", "memory", "npy", "image")  # of forms as fast: packed starts at once and needs no memory
 COMPARED = (("image", "npy"), ("npy", "packed"))
+FEEDING = ("data.form", "data.loader", "data.workers", "timing.cache")
 
 Cell = Mapping[str, Any]
 Run = Mapping[str, Any]
-Logs = dict[int, npt.NDArray[np.float64]]  # repeat -> natural logarithms of seconds
+Logs = dict[int, npt.NDArray[np.float64]]  # repeat -> natural logarithms, one a pair
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Arm:
     workers: int
     cache: str
     runs: tuple[Run, ...]
-    limits: tuple[Mapping[str, float], ...]
+    limits: Mapping[str, float]
 
     @property
     def how(self) -> tuple[Any, ...]:
@@ -46,84 +48,78 @@ class Arm:
         return self.task, self.backend, self.loader, self.workers, self.cache
 
     @property
-    def rate(self) -> float | None:
-        """Median bytes a second of loading alone, decoded."""
-        rates = [fed["bytes"] / fed["seconds"] for run in self.runs for fed in run["loading"]]
-        return statistics.median(rates) if rates else None
+    def trained(self) -> bool:
+        """Whether training followed loading."""
+        return any(run["rounds"] for run in self.runs)
 
-    @property
-    def samples_a_second(self) -> float | None:
-        """Median samples a second of loading alone."""
-        rates = [fed["samples"] / fed["seconds"] for run in self.runs for fed in run["loading"]]
-        return statistics.median(rates) if rates else None
+    def rate(self, of: str) -> float:
+        """Median `of` (samples, bytes) a second of loading alone."""
+        return statistics.median(fed[of] / fed["seconds"] for run in self.runs for fed in run["loading"])
 
-    @property
-    def epoch_s(self) -> float | None:
-        """Median seconds of an epoch of training."""
-        timed = [one["seconds"] for run in self.runs for one in run["rounds"] if not one["warmup"]]
-        return statistics.median(timed) if timed else None
+    def seconds(self, from_memory: bool = False) -> list[float]:
+        """Seconds of the timed rounds from the form, or of those from memory in between."""
+        return [seconds for run in self.runs for pair in _pairs(run) for seconds in pair[from_memory : from_memory + 1]]
 
-    def epochs(self) -> Logs:
-        """The epochs of training, for pairs."""
-        return {
-            run["repeat"]: np.log([one["seconds"] for one in run["rounds"] if not one["warmup"]]) for run in self.runs
-        }
+    def slowdowns(self) -> Logs:
+        """A round from the form against the round from memory after it."""
+        return {run["repeat"]: np.array([np.log(own / memory) for own, memory in _pairs(run)]) for run in self.runs}
 
     def passes(self) -> Logs:
-        """The passes of loading alone, in seconds a sample, for pairs."""
+        """The passes of loading alone, in seconds a sample."""
         return {run["repeat"]: np.log([fed["seconds"] / fed["samples"] for fed in run["loading"]]) for run in self.runs}
 
 
+def _pairs(run: Run) -> list[tuple[float, float]]:
+    """The timed rounds, two and two: from the form, then from memory."""
+    timed = [one for one in run["rounds"] if not one["warmup"]]
+    return [(own["seconds"], memory["seconds"]) for own, memory in zip(timed[::2], timed[1::2], strict=False)]
+
+
 def arms(comparison: Mapping[str, Any]) -> list[Arm]:
-    """Return the arms of a comparison, in its order."""
-    return [arm for cell in comparison["cells"] for arm in _arms(cell, comparison["spec"]["data"])]
+    """Return the arms of a comparison, in its order; runs that failed are in none."""
+    data = comparison["spec"]["data"]
+    return [arm for cell in comparison["cells"] if "limits" in cell for arm in _arms(cell, data)]
 
 
 def _arms(cell: Cell, data: Mapping[str, Any]) -> Iterator[Arm]:
-    own = dict(data) | {key.partition(".")[2]: value for key, value in cell["set"].items() if key.startswith("data.")}
     found: dict[str, list[Run]] = {}
     for run in cell["runs"]:
-        found.setdefault(run["backend"], []).append(run)
+        if run["status"] == "done":
+            found.setdefault(run["backend"], []).append(run)
+    limits = {key: statistics.median(one[key] for one in cell["limits"]) for key in cell["limits"][0]}
     for backend, runs in found.items():
-        done = tuple(run for run in runs if run["status"] == "done")
-        if done:
-            caches = sorted({run["cache"] for run in done})
-            one = done[0]
-            yield Arm(
-                cell["task"], _source(own), backend, one["form"], one["loader"], one["workers"],
-                " / ".join(caches), done, tuple(cell.get("limits", ())),
-            )  # fmt: skip
+        one = runs[0]
+        caches = {run["cache"] for run in runs}
+        cache = one["cache"] if len(caches) == 1 else "partly " + " / ".join(sorted(caches))
+        how = (one["form"], one["loader"], one["workers"], cache)
+        yield Arm(cell["task"], source(cell, data), backend, *how, tuple(runs), limits)
 
 
-def _source(data: Mapping[str, Any]) -> str:
-    """What the images are, in a few words."""
-    if data["source"] is not None:
-        return Path(data["source"]).name
-    return f"films of {data['film_size']} px" if data["film_size"] else str(data["dataset"])
+def source(cell: Cell, data: Mapping[str, Any]) -> str:
+    """What the images of a cell are, in a few words, with whatever else its grid sets."""
+    own = dict(data) | {key.partition(".")[2]: value for key, value in cell["set"].items() if key.startswith("data.")}
+    if own["source"] is not None:
+        images = Path(own["source"]).resolve().name
+    else:
+        images = f"films of {own['film_size']} px" if own["film_size"] else str(own["dataset"])
+    named = (*FEEDING, "data.source", "data.film_size")
+    others = [f"{key.split('.')[-1]} {value}" for key, value in cell["set"].items() if key not in named]
+    return ", ".join([images, *others])
 
 
 def summary(comparison: Mapping[str, Any]) -> dict[str, Any]:
     """Return `arms`, `ratios` and `advice`, each a list of plain dicts."""
     found = arms(comparison)
     return {
-        "arms": [_row(arm, _baseline(arm, found)) for arm in found],
+        "arms": [_row(arm) for arm in found],
         "ratios": list(_ratios(found)),
         "advice": list(_advice(found)),
     }
 
 
-def _baseline(arm: Arm, others: Sequence[Arm]) -> Arm | None:
-    """The same backend's training from memory through fedbench's own gather, which waits for nothing."""
-    for one in others:
-        if (one.task, one.backend, one.form, one.loader) == (arm.task, arm.backend, "memory", "gather"):
-            return one if one.epoch_s else None
-    return None
-
-
-def _row(arm: Arm, baseline: Arm | None) -> dict[str, Any]:
-    limits = {key: statistics.median(one[key] for one in arm.limits) for key in (arm.limits[0] if arm.limits else ())}
-    rate = arm.rate
-    waiting = paired(baseline.epochs(), arm.epochs()) if baseline and arm.epoch_s else None
+def _row(arm: Arm) -> dict[str, Any]:
+    rate = arm.rate("bytes")
+    slowdown = interval(list(arm.slowdowns().values())) if arm.trained else None
     return {
         "task": arm.task,
         "source": arm.source,
@@ -132,22 +128,19 @@ def _row(arm: Arm, baseline: Arm | None) -> dict[str, Any]:
         "loader": arm.loader,
         "workers": arm.workers,
         "cache": arm.cache,
-        "samples_per_s": arm.samples_a_second,
+        "samples_per_s": arm.rate("samples"),
         "bytes_per_s": rate,
-        "of_copy": rate / limits["copy"] if rate and limits else None,
-        "of_gather": rate / limits["gather"] if rate and limits else None,
-        "epoch_s": arm.epoch_s,
-        "waiting": waiting and _share(waiting),
-    }
-
-
-def _share(ratio: Mapping[str, Any]) -> dict[str, float | None]:
-    """1 - ratio, with the interval's ends in their order."""
-    low, high = ratio["high"], ratio["low"]
-    return {
-        "share": 1 - ratio["ratio"],
-        "low": None if low is None else 1 - low,
-        "high": None if high is None else 1 - high,
+        "of_copy": rate / arm.limits["copy"],
+        "of_gather": rate / arm.limits["gather"],
+        "limits": dict(arm.limits),
+        "epoch_s": statistics.median(arm.seconds()) if slowdown else None,
+        "memory_epoch_s": statistics.median(arm.seconds(from_memory=True)) if slowdown else None,
+        "waiting": slowdown
+        and {
+            "share": 1 - 1 / slowdown["ratio"],
+            "low": slowdown["low"] and 1 - 1 / slowdown["low"],
+            "high": slowdown["high"] and 1 - 1 / slowdown["high"],
+        },
     }
 
 
@@ -162,45 +155,52 @@ def _ratios(found: Sequence[Arm]) -> Iterator[dict[str, Any]]:
     for slow, fast in COMPARED:
         for a in found:
             for b in found:
-                if (a.form, b.form) == (slow, fast) and a.how == b.how:
-                    for what, ratio in (
-                        ("loading", paired(a.passes(), b.passes())),
-                        ("epoch", paired(a.epochs(), b.epochs())),
-                    ):
-                        if ratio:
-                            yield {
-                                "task": a.task, "source": a.source, "backend": a.backend, "loader": a.loader,
-                                "workers": a.workers, "cache": a.cache, "of": what, "a": slow, "b": fast,
-                                "a_s": a.epoch_s, "b_s": b.epoch_s,
-                            } | ratio  # fmt: skip
+                if (a.form, b.form) != (slow, fast) or a.how != b.how:
+                    continue
+                for of, ratio in (
+                    ("loading", paired(a.passes(), b.passes())),
+                    ("epoch", paired(a.slowdowns(), b.slowdowns())),
+                ):
+                    if ratio:
+                        told = {"task": a.task, "source": a.source, "backend": a.backend, "loader": a.loader}
+                        yield told | {"workers": a.workers, "cache": a.cache, "of": of, "a": slow, "b": fast} | ratio
 
 
 def _advice(found: Sequence[Arm]) -> Iterator[dict[str, Any]]:
     """For every source and backend: the form to use, and what 1,000 rounds of an epoch each take from every form.
 
-    Of arms as fast as the fastest, the preferred form is advised, with the fewest workers.
+    Of arms that aren't told from the fastest, the preferred form is advised, with the fewest workers. An epoch of an
+    arm is the median one from memory, over all arms of the backend, times the arm's slowdown.
     """
-    for key in dict.fromkeys((arm.task, arm.backend) for arm in found):
-        own = [arm for arm in found if (arm.task, arm.backend) == key and arm.cache == "warm" and arm.epoch_s]
+    for task, backend in dict.fromkeys((arm.task, arm.backend) for arm in found):
+        own = [
+            arm for arm in found if (arm.task, arm.backend) == (task, backend) and arm.cache == "warm" and arm.trained
+        ]
         if len({arm.form for arm in own}) < 2:
             continue
-        fastest = min(_epoch(arm) for arm in own)
-        as_fast = [arm for arm in own if _epoch(arm) <= AS_FAST * fastest]
-        best = min(as_fast, key=lambda arm: (PREFERRED.index(arm.form), arm.loader != "gather", arm.workers))
-        by_form = {form: [_epoch(arm) for arm in own if arm.form == form] for form in PREFERRED}
+        memory = statistics.median(seconds for arm in own for seconds in arm.seconds(from_memory=True))
+        slowdown = {id(arm): interval(list(arm.slowdowns().values()))["ratio"] for arm in own}
+        fastest = min(own, key=lambda arm: slowdown[id(arm)])
+        best = min(
+            (arm for arm in own if _as_fast(arm, fastest)),
+            key=lambda arm: (PREFERRED.index(arm.form), arm.loader != "gather", arm.workers),
+        )
+        by_form = {form: [slowdown[id(arm)] for arm in own if arm.form == form] for form in PREFERRED}
+        studied = [arm for arm in own if (arm.loader, arm.workers) == ("framework", 0)]
         yield {
-            "task": best.task,
+            "task": task,
             "source": best.source,
-            "backend": best.backend,
+            "backend": backend,
             "form": best.form,
             "loader": best.loader,
             "workers": best.workers,
             "rounds": ROUNDS,
-            "seconds": ROUNDS * _epoch(best),
-            "seconds_by_form": {form: ROUNDS * min(epochs) for form, epochs in by_form.items() if epochs},
+            "seconds": ROUNDS * memory * slowdown[id(best)],
+            "seconds_by_form": {form: ROUNDS * memory * min(own) for form, own in by_form.items() if own},
+            "seconds_as_studied": {arm.form: ROUNDS * memory * slowdown[id(arm)] for arm in studied},
         }
 
 
-def _epoch(arm: Arm) -> float:
-    assert arm.epoch_s is not None
-    return arm.epoch_s
+def _as_fast(arm: Arm, fastest: Arm) -> bool:
+    ratio = paired(arm.slowdowns(), fastest.slowdowns())
+    return ratio is not None and (ratio["low"] or ratio["ratio"]) <= AS_FAST

@@ -20,10 +20,11 @@ def tables(comparison: Mapping[str, Any]) -> list[Table]:
         own = [row for row in rows if row["task"] == task]
         backends = list(dict.fromkeys(row["backend"] for row in own))
         for backend in backends:
-            notes = tuple(_arm_notes(own, comparison)) if backend == backends[-1] else ()
+            notes = tuple(_notes(task, own, comparison)) if backend == backends[-1] else ()
             found.append(_arms(source, backend, [row for row in own if row["backend"] == backend], notes))
         found.append(_ratios(source, [entry for entry in loading["ratios"] if entry["task"] == task]))
-    return [*found, _study(loading["ratios"]), _advice(loading["advice"])]
+    found += [_study(loading["advice"], loading["ratios"]), _advice(loading["advice"])]
+    return [table for table in found if table.rows]
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
@@ -44,14 +45,19 @@ def way(row: Row) -> str:
     return f"{row['form']}, {loader(row)}" + ("" if row["cache"] == "warm" else f", {_cache(row)}")
 
 
+def _cache(row: Row) -> str:
+    """Cold; with a question mark where that isn't proven, as a note explains."""
+    return "cold" if row["cache"] == "cold" else "cold?"
+
+
 def _arms(source: str, backend: str, rows: Sequence[Row], notes: tuple[str, ...]) -> Table:
-    columns = ("read from, by", "samples/s", "MB/s", "of copy", "epoch, s", "of it waiting")
+    columns = ("read from, by", "samples/s", "MB/s", "of copy", "epoch, s", "waiting")
     body = tuple(
         (
             way(row),
-            count(row["samples_per_s"]) if row["samples_per_s"] else ABSENT,
-            figures(row["bytes_per_s"] / 1e6) if row["bytes_per_s"] else ABSENT,
-            share(row["of_copy"]) if row["of_copy"] else ABSENT,
+            count(row["samples_per_s"]),
+            figures(row["bytes_per_s"] / 1e6),
+            share(row["of_copy"]),
             figures(row["epoch_s"]) if row["epoch_s"] else ABSENT,
             _waiting(row["waiting"]),
         )
@@ -60,39 +66,45 @@ def _arms(source: str, backend: str, rows: Sequence[Row], notes: tuple[str, ...]
     return Table(f"Loading: {source}, {backend}", columns, body, notes)
 
 
-def _arm_notes(rows: Sequence[Row], comparison: Mapping[str, Any]) -> Iterator[str]:
-    cell = next(cell for cell in comparison["cells"] if cell["task"] == rows[0]["task"])
-    limits = {key: sum(one[key] for one in cell["limits"]) / len(cell["limits"]) for key in cell["limits"][0]}
-    yield (
-        "samples/s and MB/s (decoded): loading alone. gather: fedbench's reader, a batch at a time. own+N: torch's"
-        " DataLoader or tf.data, a sample at a time, with N workers. image-native: the framework's own decoder"
-        " (Pillow for torch), never trained on."
-    )
-    yield ("of it waiting: 1 - an epoch from memory / an epoch from this form, with its 95 % bootstrap interval.")
-    yield (
-        f"This machine copies {limits['copy'] / 1e9:.1f} GB/s (one thread), gathers batches at random at"
-        f" {limits['gather'] / 1e9:.1f} GB/s at most; fedbench's reader reaches {limits['reader'] / 1e9:.1f} GB/s,"
-        f" {limits['reader'] / limits['gather']:.0%} of that."
-    )
-    caches = {row["cache"] for row in rows if row["cache"] not in ("warm", "cold")}
-    yield from (f"Page cache asked to be cold: {cache}." for cache in sorted(caches))
-
-
-def _cache(row: Row) -> str:
-    return str(row["cache"]).partition(":")[0].partition(",")[0]
-
-
 def _waiting(waiting: Row | None) -> str:
     if waiting is None:
         return ABSENT
     own = f"{_percent(waiting['share'])} %"
-    if waiting["low"] is None or waiting["low"] == waiting["high"]:
-        return own
-    return f"{own} [{_percent(waiting['low'])}, {_percent(waiting['high'])}]"
+    return own if waiting["low"] is None else f"{own} [{_percent(waiting['low'])}, {_percent(waiting['high'])}]"
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.0f}" if abs(value) >= 0.0995 else f"{100 * value:.1f}"
+
+
+def _notes(task: int, rows: Sequence[Row], comparison: Mapping[str, Any]) -> Iterator[str]:
+    runs = [run for cell in comparison["cells"] if cell["task"] == task for run in cell["runs"]]
+    yield (
+        "samples/s, MB/s (decoded), of copy (this machine's memory copy, one thread): loading alone. gather: fedbench's"
+        " reader, a batch at a time. own+N: the framework's own loader with N workers."
+    )
+    yield (
+        "waiting: the share of an epoch of training that reading adds, 1 - an epoch from memory / an epoch from this"
+        " form, neighbours in one process, with its 95 % bootstrap interval. What hides behind training isn't in it."
+    )
+    for backend, versions in {run["backend"]: run["versions"] for run in runs}.items():
+        if versions["loader"]:
+            yield f"{backend}: own is {versions['loader']}; image-native is {versions['decoder']}, never trained on."
+    limits = rows[0]["limits"]
+    yield (
+        f"This machine copies {limits['copy'] / 1e9:.1f} GB/s, gathers batches at random at"
+        f" {limits['gather'] / 1e9:.1f} GB/s at most; fedbench's reader reaches {limits['reader'] / 1e9:.1f} GB/s,"
+        f" {limits['reader'] / limits['gather']:.0%} of that. Batches that fit the processor's cache beat the copy."
+    )
+    packed = [f"{row['backend']} {way(row)} {share(row['of_gather'])}" for row in rows if row["form"] == "packed"]
+    if packed:
+        yield f"Of the random-gather limit: {'; '.join(packed)}."
+    for cache in sorted({row["cache"] for row in rows} - {"warm", "cold"}):
+        yield f"cold?: the page cache was asked to be cold, and was {cache}."
+    for run in runs:
+        if run["status"] != "done":
+            who = f"{run['backend']}, {way(run)}, repeat {run['repeat']}"
+            yield f"{who}, {run['status']}: {run['reason']}"
 
 
 def _ratios(source: str, entries: Sequence[Row]) -> Table:
@@ -104,34 +116,34 @@ def _ratios(source: str, entries: Sequence[Row]) -> Table:
         found.setdefault(key, {})[entry["of"]] = ratio(entry)
     rows = tuple((*key, own.get("loading", ABSENT), own.get("epoch", ABSENT)) for key, own in found.items())
     columns = ("backend", "read by", "time from", "loading alone", "an epoch")
-    return Table(f"How much slower a form is: {source}", columns, rows)
+    return Table(f"How many times as long a form takes: {source}", columns, rows)
 
 
-def _study(ratios: Sequence[Row]) -> Table:
-    """Image files against .npy files for a whole training, as the study had it: its own loader, no workers."""
+def _study(advice: Sequence[Row], ratios: Sequence[Row]) -> Table:
+    """Image files against .npy files for a whole training, as the study had it: the framework's loader, no workers."""
     path = plugins.root("reports") / "_study" / "published.toml"
     study = tomllib.loads(path.read_text(encoding="utf-8"))["loading"]
     own = study["image_s"] / study["npy_s"]
     rows = [("the study, published", duration(study["image_s"]), duration(study["npy_s"]), f"{own:.1f}x")]
-    for entry in ratios:
-        asked = (entry["of"], entry["a"], entry["loader"], entry["workers"], entry["cache"])
-        if asked == ("epoch", "image", "framework", 0, "warm"):
-            rows.append(
-                (
-                    f"{entry['source']}, {entry['backend']}",
-                    duration(1000 * entry["a_s"]),
-                    duration(1000 * entry["b_s"]),
-                    ratio(entry),
-                )
-            )
+    found = {
+        (entry["task"], entry["backend"]): entry
+        for entry in ratios
+        if (entry["of"], entry["a"], entry["loader"], entry["workers"], entry["cache"])
+        == ("epoch", "image", "framework", 0, "warm")
+    }
+    for entry in advice:
+        ours = found.get((entry["task"], entry["backend"]))
+        if ours:
+            image, npy = (duration(entry["seconds_as_studied"][form]) for form in ("image", "npy"))
+            rows.append((f"{entry['source']}, {entry['backend']}", image, npy, ratio(ours)))
     notes = (
-        f"The study says {study['claimed_ratio']}x; its own two times make {own:.1f}x. Here: 1,000 epochs of training,"
-        " by the framework's own loader without workers, page cache warm. The ratio grows with the size of the image"
-        " files and with the speed of training: where an epoch takes long, reading hides behind it.",
+        f"The study says {study['claimed_ratio']}x; its own two times make {own:.1f}x. Here: 1,000 rounds of one epoch"
+        " each over this run's training samples, by the framework's own loader without workers, page cache warm. .npy"
+        " files hold the resized image, so the ratio is decoding and resizing against reading a few kilobytes: it"
+        " grows with the image files and with the speed of training.",
     )
-    return Table(
-        "The study's ratio beside yours", ("training", "from image files", "from .npy", "ratio"), tuple(rows), notes
-    )
+    columns = ("training", "from image files", "from .npy", "ratio")
+    return Table("The study's ratio beside yours", columns, tuple(rows) if len(rows) > 1 else (), notes)
 
 
 def _advice(entries: Sequence[Row]) -> Table:
@@ -141,16 +153,15 @@ def _advice(entries: Sequence[Row]) -> Table:
         saved = entry["seconds_by_form"][slowest] - entry["seconds"]
         rows.append(
             (
-                entry["source"],
-                entry["backend"],
+                f"{entry['source']}, {entry['backend']}",
                 f"{entry['form']}, {loader(entry)}",
                 duration(entry["seconds"]),
                 f"{duration(saved)} against {slowest}" if slowest != entry["form"] else ABSENT,
             )
         )
     notes = (
-        "Rounds of an epoch each, each form at its fastest loader, page cache warm. Of forms within 2 % of the fastest:"
-        " packed before memory, because it fits in any memory. own+N is --set data.loader=framework --set"
-        " data.workers=N, the form --set data.form=FORM.",
+        "Rounds of an epoch each, each form at its fastest loader, page cache warm. Of forms that aren't told from the"
+        " fastest, packed comes before memory: it starts at once and needs no memory of its own. To use it: --set"
+        " data.form=FORM, and for own+N --set data.loader=framework --set data.workers=N.",
     )
-    return Table("What to use here", ("images", "backend", "use", "1,000 rounds take", "saved"), tuple(rows), notes)
+    return Table("What to use here", ("images", "use", "1,000 rounds take", "saved"), tuple(rows), notes)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
-KNOWN = {"torch": BLUE, "tff": ORANGE, "reference": BLACK, "syft-0.2": RED, "syft-0.5": PURPLE, "syft-0.9": GREEN}
-OTHERS = (SKY, YELLOW)
+KNOWN = {"torch": BLUE, "tff": ORANGE, "reference": BLACK}
+OTHERS = (GREEN, RED, PURPLE, SKY, YELLOW)
 
 
 def colours(backends: Iterable[str]) -> dict[str, str]:

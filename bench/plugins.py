@@ -41,6 +41,8 @@ class Header:
     needs: tuple[str, ...] = ()
     environment: Literal["own", "harness"] = "own"
     variants: tuple[str, ...] = ()
+    loader: str | None = None
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,8 @@ def _header(summary: str, table: dict[str, Any]) -> Header:
         needs=tuple(own.get("needs", ())),
         environment=own.get("environment", "own"),
         variants=tuple(own.get("variants", ())),
+        loader=own.get("loader"),
+        decoder=own.get("decoder"),
     )
 
 

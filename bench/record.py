@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import events
+from bench import events, loading
 from bench.errors import UserError
 from bench.ratios import ratios
 from bench.spec import Data, Timing
@@ -28,6 +28,7 @@ def run_entry(
     rounds = [
         {
             "round": event.number,
+            "form": event.form,
             "seconds": event.seconds,
             "cpu_seconds": event.cpu_seconds,
             "cohort": event.cohort,
@@ -130,8 +131,10 @@ def _changed_by_form(comparison: Mapping[str, Any]) -> list[str]:
     """Say whose final weights depend on the form that was read, where each form by itself gives the same each time."""
     finals: dict[tuple[int, str], dict[str, set[str]]] = {}
     for cell in comparison["cells"]:
+        if cell["set"].get("timing.device", comparison["spec"]["timing"]["device"]) != "cpu":
+            continue  # a GPU's sums may come in another order every time
         for run in cell["runs"]:
-            if run["weights_sha256"]:
+            if run["status"] == "done" and run["weights_sha256"]:
                 forms = finals.setdefault((cell["task"], run["backend"]), {})
                 forms.setdefault(cell["name"], set()).add(run["weights_sha256"])
     return [
@@ -168,13 +171,17 @@ def join(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
         if differing:
             place = f" in cell {left['name']}" if left["name"] else ""
             raise UserError(f"not comparable{place}: they differ in {', '.join(differing)}")
+        if left["set"] != right["set"]:
+            raise UserError(f"not comparable: cell {left['name']!r} of A stands where {right['name']!r} stands in B")
         runs = [_named(run, "A") for run in left["runs"]] + [_named(run, "B") for run in right["runs"]]
         backends = {f"{name} (A)": verdict for name, verdict in left["parity"]["backends"].items()}
         backends |= {f"{name} (B)": verdict for name, verdict in right["parity"]["backends"].items()}
-        cells.append(
-            dict(left) | {"runs": runs, "parity": left["parity"] | {"backends": backends}, "ratios": ratios(runs)}
-        )
-    return dict(a) | {"cells": cells}
+        joined = {"runs": runs, "parity": left["parity"] | {"backends": backends}, "ratios": ratios(runs)}
+        if "limits" in left and "limits" in right:
+            joined["limits"] = [*left["limits"], *right["limits"]]
+        cells.append(dict(left) | joined)
+    both = dict(a) | {"cells": cells}
+    return both | ({"loading": loading.summary(both)} if "loading" in a else {})
 
 
 def _named(run: Mapping[str, Any], side: str) -> dict[str, Any]:

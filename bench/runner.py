@@ -64,6 +64,8 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
             plugin = plugins.find("datasets", spec.data.dataset)
             name = plugin.name
             sets[key] = data.prepare(plugins.load_module(plugin), name, spec.data, spec.seed, display.progress)
+            for warning in sets[key].warnings:
+                display.say(warning)
         samples = sets[key]
         if spec.task not in plans:
             plans[spec.task] = plan.build(spec, samples.shape, len(samples.classes), samples.labels, samples.train)
@@ -133,7 +135,8 @@ def _run_tasks(
         "machine": machine.facts() | {"threads": jobs.threads(spec)},
         "cells": [entries[cell] for cell in cells],
     }
-    return comparison | ({"loading": loading.summary(comparison)} if spec.timing.loading_passes else {})
+    timed = any("limits" in cell for cell in comparison["cells"])
+    return comparison | ({"loading": loading.summary(comparison)} if timed else {})
 
 
 def _finish_task(number: int, task: Task, display: Display) -> dict[Prepared, dict[str, Any]]:
@@ -145,12 +148,22 @@ def _finish_task(number: int, task: Task, display: Display) -> dict[Prepared, di
     measured: list[dict[str, float]] = []
     for job in task.repeats:
         if task.first.cell.spec.timing.loading_passes and len(measured) < job.repeat:
-            measured.append(limits.measure(task.first.data.folder / "packed.npy", task.first.plan.epoch()))
+            measured.append(_limits(task, job.repeat))
         finished.append((job, _finish(job, display)))
     return {
         cell: _cell_entry(number, cell, [pair for pair in finished if pair[0].cell is cell], verdicts, measured)
         for cell in task.cells
     }
+
+
+def _limits(task: Task, repeat: int) -> dict[str, float]:
+    """What the machine could do when the repeat began; as it was then, where the run is resumed."""
+    path = task.folder / f"limits-{repeat}.json"
+    found: dict[str, float] | None = store.read_json(path)
+    if found is None:
+        found = limits.measure(task.first.data.folder / "packed.npy", task.first.plan.epoch())
+        store.write_json(path, found)
+    return found
 
 
 def _finish(job: Job, display: Display) -> process.Outcome:

@@ -152,6 +152,11 @@ class Spec(Section):
                 f"timing.loading_passes ({self.timing.loading_passes}) must be at most"
                 f" federation.rounds ({self.federation.rounds}): each pass takes a round's order"
             )
+        if self.timing.loading_passes and (self.federation.clients, self.federation.local_epochs) != (1, 1):
+            raise ValueError(
+                "timing.loading_passes needs federation.clients = 1 and federation.local_epochs = 1,"
+                " so that a round is an epoch"
+            )
         if self.data.form == "image-native" and not self.timing.loading_passes:
             raise ValueError("data.form image-native is never trained on, only timed: see bench run loading")
         return self
@@ -195,8 +200,11 @@ class Experiment:
     cells: tuple[Cell, ...] = field(repr=False)
 
 
-def load(path: Path, settings: Iterable[str] = ()) -> Experiment:
-    """Read an experiment from a TOML file; `settings` are `key=value` texts that override it."""
+Settings = Iterable[str | tuple[str, Any]]
+
+
+def load(path: Path, settings: Settings = ()) -> Experiment:
+    """Read an experiment from a TOML file; `settings`, `key=value` texts or (key, value) pairs, override it."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -206,7 +214,7 @@ def load(path: Path, settings: Iterable[str] = ()) -> Experiment:
     return build(table, settings, name=path.stem, where=str(path))
 
 
-def build(table: Mapping[str, Any], settings: Iterable[str] = (), name: str = "", where: str = "") -> Experiment:
+def build(table: Mapping[str, Any], settings: Settings = (), name: str = "", where: str = "") -> Experiment:
     """Make an experiment of a parsed TOML table.
 
     `matrix` spans a grid, a list of values a key; several (`[[matrix]]`) are spanned one after another. A setting
@@ -215,7 +223,7 @@ def build(table: Mapping[str, Any], settings: Iterable[str] = (), name: str = ""
     tree = json.loads(json.dumps(table, default=str))
     name, description = tree.pop("name", name), tree.pop("description", "")
     grids = _grids(tree.pop("matrix", {}), where)
-    given = dict(_parse_setting(text) for text in settings)
+    given = dict(_parse_setting(one) if isinstance(one, str) else one for one in settings)
     for key, value in given.items():
         _known(key, "--set ")
         own = [grid for grid in grids if key in grid]
@@ -238,7 +246,7 @@ def build(table: Mapping[str, Any], settings: Iterable[str] = (), name: str = ""
 
 
 def _grids(matrix: Any, where: str) -> list[dict[str, list[Any]]]:
-    grids = matrix if isinstance(matrix, list) else [matrix]
+    grids = (matrix or [{}]) if isinstance(matrix, list) else [matrix]
     for grid in grids:
         if not isinstance(grid, dict):
             raise UserError(f"{where}: matrix must be a table of key = [values], or several tables [[matrix]]")
@@ -265,7 +273,8 @@ def _parse_setting(text: str) -> tuple[str, Any]:
 def _parse_value(text: str) -> Any:
     """A TOML value, or else words as they are: a shell takes quotes away, so [npy,image] is a list of words too."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
+        return value if isinstance(value, bool | int | float | str | list) else text  # no setting is a date or a table
     except tomllib.TOMLDecodeError:
         if text.startswith("[") and text.endswith("]"):
             return [_parse_value(word.strip()) for word in text[1:-1].split(",")]

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bench import loading_table
+from bench import loading, loading_table
 from bench.layout import ABSENT, Table, figures, ratio, size
 
 Run = Mapping[str, Any]
@@ -13,10 +13,12 @@ Cell = Mapping[str, Any]
 
 def tables(comparison: Mapping[str, Any]) -> list[Table]:
     """Return what it costs, how accurate it gets, and the certificate, for every cell; or what loading costs."""
-    if "loading" in comparison:
-        return [*loading_table.tables(comparison), *_certificates(comparison)]
     found = []
+    if "loading" in comparison:
+        found += [*loading_table.tables(comparison), *_certificates(comparison)]
     for cell in comparison["cells"]:
+        if "limits" in cell:
+            continue  # told in the tables of loading
         place = f" [{cell['name']}]" if cell["name"] else ""
         found += [_costs(comparison, cell, place), _accuracies(cell, place), _certificate(cell, place)]
     return found
@@ -24,8 +26,9 @@ def tables(comparison: Mapping[str, Any]) -> list[Table]:
 
 def _certificates(comparison: Mapping[str, Any]) -> list[Table]:
     """One a task: its cells train the same, and share their probes."""
-    tasks = {cell["task"]: cell for cell in reversed(comparison["cells"]) if cell["parity"]["backends"]}
-    return [_certificate(cell, f" [{cell['name']}]") for _, cell in sorted(tasks.items())]
+    tasks = {cell["task"]: cell for cell in comparison["cells"] if "limits" in cell and cell["parity"]["backends"]}
+    data = comparison["spec"]["data"]
+    return [_certificate(cell, f" [{loading.source(cell, data)}]") for _, cell in sorted(tasks.items())]
 
 
 def _by_backend(cell: Cell) -> dict[str, list[Run]]:

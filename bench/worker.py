@@ -19,6 +19,8 @@ import traceback
 import types
 
 LONG_ENOUGH_S = 0.2  # of loading alone, for a figure that the clock and the scheduler don't make
+COLD_READINGS = 10  # at most, in a pass
+TOLD_EVERY_S = 2.0
 
 DONE, CRASH, BAD_JOB, UNSUPPORTED, NO_IMPORT = range(5)
 
@@ -55,7 +57,7 @@ class Worker:
 
     def run(self, folder):
         from bench import events
-        from bench.job import Job, scaled
+        from bench.job import FROM_MEMORY, Job, scaled
 
         job = Job(folder)
         self.job = job
@@ -65,15 +67,17 @@ class Worker:
         _refuse(backend, job.loading)
         self._phase("open", lambda: backend.open(job, job.weights()))
         self._drop()
-        self._phase("load", lambda: backend.load(job.files, job.loading))
-        if job.loading.form != "image-native":
-            self._check(backend)
-        for number in range(1, job.loading.passes + 1):
-            self._feed(backend, job.work(number))
+        feed = self._phase("load", lambda: backend.load(job.files, job.loading))
+        self._check(feed)
+        feeds = [(job.loading.form, feed)]
+        if job.passes:
+            self._passes(feed)
+            self.stage = "load from memory"
+            feeds.append((FROM_MEMORY.form, backend.load(job.files, FROM_MEMORY)))
         self.inputs = scaled(job.files.held_out())
         self.targets = job.files.labels[job.files.test]
         for number in range(1, job.rounds + 1):
-            self._round(backend, job.work(number))
+            self._round(backend, job.work(number), *feeds[(number - 1) % len(feeds)])
             last = number == job.rounds
             if job.evaluate_every and (last or number % job.evaluate_every == 0):
                 self._evaluate(backend, number, job.classes)
@@ -90,59 +94,84 @@ class Worker:
         self.send(events.Phase(name, *mark.read()))
         return result
 
-    def _check(self, backend):
-        """Every sample that training can ask for is bit for bit the prepared one; reading it warms the page cache."""
+    def _check(self, feed):
+        """Every sample that training can ask for is bit for bit the prepared one; this also warms the page cache.
+
+        What is never trained on, a framework's own decoding, has to be of the right shape only.
+        """
         import numpy as np
 
+        from bench import events, meter
+
         self.stage = "check of what is fed"
-        count = len(self.job.files.labels)
-        size = self.job.training.batch_size
+        files, size = self.job.files, self.job.training.batch_size
+        check = files.check if self.job.rounds else files.check_shape
+        count = len(files.labels)
         batches = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
-        self.job.files.check(batches, backend.feed(batches))
+        done = 0
+        told = meter.Meter()
+        for batch, fed in zip(batches, feed(batches)):
+            check(batch, fed)
+            done += len(batch)
+            if told.elapsed() > TOLD_EVERY_S:
+                self.send(events.Progress("checking what is fed", done, count))
+                told = meter.Meter()
+        if done != count:
+            raise ValueError("the backend fed {} samples of {}".format(done, count))
 
     def _drop(self):
         """For a cold page cache: make the system forget what is about to be read."""
         from bench import events
 
-        if self.job.loading.cache == "cold":
+        if self.job.cache == "cold":
             try:
                 self.send(events.Dropped(self.job.files.forget(self.job.loading.form), None))
             except OSError as error:
                 self.send(events.Dropped(None, str(error)))
 
-    def _feed(self, backend, work):
-        """Time loading alone: the round's batches, until a clock can tell; where the cache is cold, once."""
-        from bench import events, meter
+    def _passes(self, feed):
+        """Time loading alone: a round's batches, in its order, let go as they come."""
+        from bench import events
 
-        self.stage = "loading pass {}".format(work.number)
-        batches = [batch for client in work.clients for batch in client.batches]
-        self._drop()
-        samples = 0
-        mark = meter.Meter()
-        while not samples or (self.job.loading.cache == "warm" and mark.elapsed() < LONG_ENOUGH_S):
-            for fed in backend.feed(batches):
-                samples += len(fed)
-        reading = mark.read()
-        expected = sum(len(batch) for batch in batches)
-        if samples % expected:
-            raise ValueError("the backend fed {} samples of {}".format(samples, expected))
         channels, height, width = self.job.shape
-        size = samples * channels * height * width
-        self.send(events.Fed(work.number, reading.seconds, reading.cpu_seconds, samples, size, reading.peak_rss_bytes))
+        for number in range(1, self.job.passes + 1):
+            self.stage = "loading pass {}".format(number)
+            batches = [batch for client in self.job.work(number).clients for batch in client.batches]
+            if number == 1:
+                _read(feed, batches, 0.0)  # untimed: what is made on first use
+            parts = list(self._pass(feed, batches))
+            samples = sum(samples for samples, _ in parts)
+            seconds, cpu_seconds = (sum(part[index] for _, part in parts) for index in (0, 1))
+            size = samples * channels * height * width
+            self.send(events.Fed(number, seconds, cpu_seconds, samples, size, parts[-1][1].peak_rss_bytes))
 
-    def _round(self, backend, work):
+    def _pass(self, feed, batches):
+        """Read until a clock can tell; with a cold cache that is a few short readings, each of files just dropped."""
+        if self.job.cache == "warm":
+            yield _read(feed, batches, LONG_ENOUGH_S)
+            return
+        seconds = 0.0
+        for _ in range(COLD_READINGS):
+            self._drop()
+            part = _read(feed, batches, 0.0)
+            yield part
+            seconds += part[1].seconds
+            if seconds > LONG_ENOUGH_S:
+                return
+
+    def _round(self, backend, work, form, feed):
         from bench import events, meter
 
         self.stage = "round {}".format(work.number)
         self._drop()
         mark = meter.Meter()
-        backend.round(work)
+        backend.round(work, feed)
         seconds, cpu_seconds, peak = mark.read()
         weights = backend.weights()
         size = sum(array.nbytes for array in weights.values()) if weights else 0
         moved = size * len(work.clients)
         cohort = [client.id for client in work.clients]
-        self.send(events.Round(work.number, seconds, cpu_seconds, cohort, moved, moved, peak))
+        self.send(events.Round(work.number, form, seconds, cpu_seconds, cohort, moved, moved, peak))
 
     def _evaluate(self, backend, number, classes):
         import numpy as np
@@ -194,6 +223,23 @@ def _refuse(backend, loading):
 
     if loading.loader not in backend.loaders:
         raise Unsupported("data.loader = {}: this backend has no loader of its own".format(loading.loader))
+
+
+def _read(feed, batches, at_least_s):
+    """Feed all batches, again until so many seconds have passed; return the samples fed and the `meter.Reading`."""
+    from bench import meter
+
+    expected = sum(len(batch) for batch in batches)
+    epochs = 0
+    mark = meter.Meter()
+    while not epochs or mark.elapsed() < at_least_s:
+        samples = 0
+        for fed in feed(batches):
+            samples += len(fed)
+        if samples != expected:
+            raise ValueError("the backend fed {} samples of {}".format(samples, expected))
+        epochs += 1
+    return epochs * expected, mark.read()
 
 
 def _score(logits, targets):

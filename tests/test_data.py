@@ -38,12 +38,19 @@ def test_every_form_gives_the_same_samples(home):
         "pixels": prepared.pixels,
     }
     files = Files(told)
-    batches = [np.array([3, 0, 7]), np.array([11])]
+    batch = np.array([3, 0, 7])
     for form in ("packed", "memory", "npy", "image"):
         reader = files.reader(form)
-        files.check(batches, [reader.batch(batch) for batch in batches])
-    with pytest.raises(ValueError, match="differs from what was prepared"):
-        files.check(batches, [reader.batch(batch)[:, :, ::-1] for batch in batches])
+        files.check(batch, reader.batch(batch))
+        (fed,) = reader.feed([batch])
+        assert (fed[1] == reader.sample(0)).all()
+    with pytest.raises(ValueError, match=r"what was read of .* differs from what was prepared"):
+        files.check(batch, reader.batch(batch)[:, :, ::-1])
+    with pytest.raises(ValueError, match=r"feeds float32 \(3, 3, 20, 20\), not uint8"):
+        files.check(batch, reader.batch(batch).astype(np.float32))
+    np.save(folder / "packed.npy", np.load(folder / "packed.npy")[::-1])
+    with pytest.raises(ValueError, match="altered since it was prepared"):
+        Files(told).check(batch, reader.batch(batch))
 
 
 def test_made_up_films_are_the_same_on_every_machine(home):

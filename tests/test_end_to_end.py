@@ -88,7 +88,7 @@ def test_a_run_compares_with_itself_and_not_with_another_experiment(quick, bench
 def loading(tmp_path_factory) -> tuple[Path, dict]:
     """`bench run loading`, once, on small films: every form and loader of both frameworks."""
     folder = tmp_path_factory.mktemp("loading")
-    settings = ("data.samples=60", "data.film_size=[64]", "federation.rounds=3", "timing.repeats=1")
+    settings = ("data.samples=60", "data.film_size=[64]", "federation.rounds=4", "timing.repeats=1")
     done = subprocess.run(
         [sys.executable, "-m", "bench.cli", "run", "loading", "--json", *(f"--set={one}" for one in settings)],
         cwd=folder, capture_output=True, text=True, timeout=1800,

@@ -34,7 +34,7 @@ def test_what_runs_in_a_backends_process_is_python_3_7_with_numpy_only(name):
 
 
 def test_the_harness_imports_no_framework():
-    for path in (ROOT / "bench").glob("*.py"):
+    for path in (ROOT / "bench").rglob("*.py"):
         assert not {module.partition(".")[0] for module in imports(path)} & FRAMEWORKS, path
 
 

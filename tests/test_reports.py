@@ -38,7 +38,8 @@ def comparison(*runs: dict) -> dict:
     cell = record.cell_entry("", {}, {"data": "d" * 64}, (80, 20), runs, parity | {"backends": {NAMES[0]: verdict}})
     cell["task"] = 1
     machine = {"cpu": "a cpu", "cores": 2, "threads": 2}
-    return {"experiment": {"name": "x", "description": "<b>"}, "machine": machine, "cells": [cell]}
+    spec = {"timing": {"device": "cpu"}}
+    return {"experiment": {"name": "x", "description": "<b>"}, "machine": machine, "spec": spec, "cells": [cell]}
 
 
 def render(name: str, document: dict) -> str:

@@ -39,6 +39,7 @@ def test_every_experiment_that_ships_is_valid_and_described(path):
         ("data.workers=2", 'workers are the framework\'s; with them, loader must be "framework"'),
         ("data.form=image-native", 'with it, loader must be "framework"'),
         ("timing.loading_passes=11", "must be at most federation.rounds (10)"),
+        ("timing.loading_passes=1", "needs federation.clients = 1"),
         ("data.film_size=5", "must be greater than or equal to 8"),
         ("seed=[]", "--set seed = []: must be a list of at least one value"),
     ],

@@ -20,7 +20,7 @@ def feeder(files, loading):
         sample = reader.sample
     if loading.loader == "framework":
         return ByDataLoader(Samples(sample, len(files.labels)), loading.workers)
-    return lambda batches: (torch.from_numpy(reader.batch(batch)) for batch in batches)
+    return lambda batches: map(torch.from_numpy, reader.feed(batches))
 
 
 class Samples(Dataset):
@@ -59,8 +59,8 @@ def pillow_sample(files):
     """Return what reads a sample by Pillow, as torchvision's ImageFolder and Resize do: torch itself has no decoder."""
     try:
         from PIL import Image
-    except ImportError:
-        raise Unsupported("data.form = image-native: Pillow is not in this environment")
+    except ImportError as error:
+        raise Unsupported("data.form = image-native: Pillow is not in this environment") from error
     channels, height, width = files.shape
 
     def sample(index):

@@ -27,27 +27,24 @@ class Adapter(Backend):
         self.current = {name: array.astype(np.float64) for name, array in weights.items()}
 
     def load(self, files, loading):
-        self.reader = files.reader(loading.form)
         self.labels = np.array(files.labels)
+        return files.reader(loading.form).feed
 
-    def feed(self, batches):
-        return map(self.reader.batch, batches)
-
-    def round(self, work):
+    def round(self, work, feed):
         examples = sum(client.examples for client in work.clients)
         average = {name: np.zeros_like(array) for name, array in self.current.items()}
         for client in work.clients:
-            local = self._train(client)
+            local = self._train(client, feed)
             for name, array in local.items():
                 average[name] += client.examples / examples * array
         self.current = average
 
-    def _train(self, client):
+    def _train(self, client, feed):
         """SGD over the client's batches, from the current weights."""
         draw = np.random.RandomState(client.seed % 2**32)
         weights = {name: array.copy() for name, array in self.current.items()}
         velocity = {name: np.zeros_like(array) for name, array in weights.items()}
-        for batch, samples in zip(client.batches, self.feed(client.batches)):
+        for batch, samples in zip(client.batches, feed(client.batches)):
             inputs = scaled(samples).astype(np.float64)
             logits, backward = forward(self.layers, weights, inputs, draw, train=True)
             gradients = backward(cross_entropy_gradient(logits, self.labels[batch]))

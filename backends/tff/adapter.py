@@ -13,6 +13,8 @@
 # framework = "tensorflow-federated"
 # imports = ["tensorflow_federated"]
 # needs = ["_tensorflow/feeding.py"]
+# loader = "tf.data, a sample at a time (packed and memory: a batch)"
+# decoder = "tf.io.decode_image"
 # ///
 """TensorFlow Federated: its learning API's federated averaging, run by its native executor.
 
@@ -70,11 +72,11 @@ class Adapter(Backend):
         )
 
     def load(self, files, loading):
-        self.feed = feeding.feeder(files, loading)
         self.labels = np.array(files.labels, np.int32)
+        return feeding.feeder(files, loading)
 
-    def round(self, work):
-        datasets = [self._dataset(client) for client in work.clients]
+    def round(self, work, feed):
+        datasets = [self._dataset(client, feed) for client in work.clients]
         output = self.process.next(self.state, datasets)
         if _counted(output) != sum(client.examples for client in work.clients):
             raise FloatingPointError(self._left_out(work.clients, datasets))
@@ -120,10 +122,10 @@ class Adapter(Backend):
             input_spec=(inputs, tf.TensorSpec((None,), tf.int32)),
         )
 
-    def _dataset(self, client):
+    def _dataset(self, client, feed):
         seeds = np.random.SeedSequence(client.seed).generate_state(2 * len(client.batches)).view(np.int32)
         order = np.concatenate(client.batches)
-        samples = np.concatenate([np.asarray(fed) for fed in self.feed(client.batches)])
+        samples = np.concatenate([np.asarray(fed) for fed in feed(client.batches)])
         images = np.ascontiguousarray(scaled(samples).transpose(0, 2, 3, 1))
         inputs = OrderedDict(
             images=_batched(images, client.batches),

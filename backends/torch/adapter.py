@@ -12,6 +12,8 @@
 # framework = "torch"
 # imports = ["torch"]
 # needs = ["_torch/module.py", "_torch/feeding.py"]
+# loader = "DataLoader, a sample at a time"
+# decoder = "Pillow"
 # ///
 """PyTorch: the federated loop that everyone writes, eager, one client after another."""
 
@@ -39,23 +41,23 @@ class Adapter(Backend):
         self.run_model = torch.compile(self.model) if job.training.compile else self.model
 
     def load(self, files, loading):
-        self.feed = feeding.feeder(files, loading)
         self.targets = torch.from_numpy(np.array(files.labels)).to(self.device)
         self._wait()
+        return feeding.feeder(files, loading)
 
-    def round(self, work):
+    def round(self, work, feed):
         start = {name: tensor.clone() for name, tensor in self.tensors.items()}
         total = {name: torch.zeros_like(tensor) for name, tensor in self.tensors.items()}
         examples = sum(client.examples for client in work.clients)
         for client in work.clients:
             module.set_weights(self.tensors, start)
-            self._train(client)
+            self._train(client, feed)
             for name, tensor in self.tensors.items():
                 total[name].add_(tensor, alpha=client.examples / examples)
         module.set_weights(self.tensors, total)
         self._wait()
 
-    def _train(self, client):
+    def _train(self, client, feed):
         torch.manual_seed(client.seed)
         self.model.train()
         optimizer = torch.optim.SGD(
@@ -64,7 +66,7 @@ class Adapter(Backend):
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
         )
-        for batch, samples in zip(client.batches, self.feed(client.batches)):
+        for batch, samples in zip(client.batches, feed(client.batches)):
             inputs = feeding.scaled(samples).to(self.device)
             picked = torch.from_numpy(np.array(batch, np.int64)).to(self.device)
             optimizer.zero_grad()

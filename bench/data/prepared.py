@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.data.listing import Listing, home
+from bench.data.wording import counted, losses, quoted, some
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,16 @@ class Prepared:
     split_by: str
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody who trains on it should know, a line each: files left out, and files that lose something."""
+        told = []
+        if self.skipped:
+            reasons = some([f"{quoted(name)} {reason}" for name, reason in self.skipped])
+            told.append(f"{counted(len(self.skipped), 'file')} left out: {reasons}")
+        lost = losses(self.notes)
+        return [*told, lost] if lost else told
 
 
 @dataclass(frozen=True)

@@ -43,24 +43,21 @@ class Adapter(Backend):
         return step
 
     def load(self, files, loading):
-        self.reader = files.reader(loading.form)
         self.labels = np.array(files.labels)
+        return files.reader(loading.form).feed
 
-    def feed(self, batches):
-        return map(self.reader.batch, batches)
-
-    def round(self, work):
+    def round(self, work, feed):
         examples = sum(client.examples for client in work.clients)
         average = jax.tree.map(jnp.zeros_like, self.current)
         for client in work.clients:
-            local = self._train(client)
+            local = self._train(client, feed)
             average = jax.tree.map(lambda a, w, n=client.examples: a + n / examples * w, average, local)
         self.current = jax.block_until_ready(average)
 
-    def _train(self, client):
+    def _train(self, client, feed):
         weights, velocity = self.current, jax.tree.map(jnp.zeros_like, self.current)
         key = jax.random.key(client.seed % 2**32)
-        for number, (batch, samples) in enumerate(zip(client.batches, self.feed(client.batches))):
+        for number, (batch, samples) in enumerate(zip(client.batches, feed(client.batches))):
             own = jax.random.fold_in(key, number)
             weights, velocity = self.step(weights, velocity, scaled(samples), self.labels[batch], own)
         return weights

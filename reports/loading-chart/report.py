@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.errors import UserError
 from bench.layout import count, figures
 from bench.loading_table import in_order, way
 from bench.palette import colours
@@ -17,7 +18,12 @@ Row = Mapping[str, Any]
 
 
 def render(comparison: Mapping[str, Any]) -> bytes:
-    """Return a PNG with two panels a source: a bar an arm, the same arms in the same order."""
+    """Return a PNG with two panels a source: a bar an arm, the same arms in the same order.
+
+    Raises UserError where nothing of loading was timed.
+    """
+    if not comparison.get("loading", {}).get("arms"):
+        raise UserError("loading-chart: this run timed no loading; bench run loading does")
     rows = in_order(comparison["loading"]["arms"])
     sources = list(dict.fromkeys(row["task"] for row in comparison["loading"]["arms"]))
     groups = [_by_backend([row for row in rows if row["task"] == task]) for task in sources]
@@ -67,13 +73,15 @@ def _epochs(axes: Axes, rows: Sequence[Row], colour: Mapping[str, str]) -> None:
         note = f"{figures(row['epoch_s'])} s" + (f", {waiting:.0%} waiting" if waiting >= 0.005 else "")
         axes.text(row["epoch_s"] + longest * 0.01, place, note, va="center", fontsize=8)
     axes.set_xlim(0, longest * 1.45)
-    _label(axes, rows, f"{rows[0]['source']}: an epoch of training", "seconds; hatched: waiting for data")
+    _label(axes, rows, f"{rows[0]['source']}: an epoch of training", "seconds; hatched: added by reading")
 
 
 def _label(axes: Axes, rows: Sequence[Row], title: str, unit: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_title(title, loc="left", fontsize=10, parse_math=False)
     axes.set_xlabel(unit, fontsize=8)
     axes.set_yticks(range(len(rows)), [f"{row['backend']}: {way(row)}" for row in rows], fontsize=8)
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)
     axes.tick_params(axis="x", labelsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.02)

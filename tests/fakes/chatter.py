@@ -14,8 +14,8 @@ from reference import adapter as reference
 class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
-    def round(self, work):
+    def round(self, work, feed):
         for _ in range(2000):
             print('["Done", {"rounds": 9}]')
         os.write(1, b"\xff\x00 garbage\n")
-        super().round(work)
+        super().round(work, feed)

@@ -14,7 +14,7 @@ from reference import adapter as reference
 class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
-    def round(self, work):
+    def round(self, work, feed):
         while work.number == 2:
             time.sleep(1)
-        super().round(work)
+        super().round(work, feed)

@@ -15,8 +15,8 @@ from reference import adapter as reference
 class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
-    def round(self, work):
+    def round(self, work, feed):
         if work.number == 2 and not os.path.exists("tried"):
             open("tried", "w").close()
             time.sleep(600)
-        super().round(work)
+        super().round(work, feed)

@@ -12,7 +12,12 @@ from reference import adapter as reference
 class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
-    def feed(self, batches):
-        for batch, samples in zip(batches, super().feed(batches)):
-            samples[batch == 3, 0, 0, 0] ^= 1
-            yield samples
+    def load(self, files, loading):
+        honest = super().load(files, loading)
+
+        def feed(batches):
+            for batch, samples in zip(batches, honest(batches)):
+                samples[batch == 3, 0, 0, 0] ^= 1
+                yield samples
+
+        return feed

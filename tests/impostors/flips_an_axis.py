@@ -12,8 +12,5 @@ from reference import adapter as reference
 class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
-    def round(self, work):
-        honest = self.feed
-        self.feed = lambda batches: (fed[:, :, ::-1] for fed in honest(batches))
-        super().round(work)
-        self.feed = honest
+    def round(self, work, feed):
+        super().round(work, lambda batches: (fed[:, :, ::-1] for fed in feed(batches)))

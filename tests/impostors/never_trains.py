@@ -12,5 +12,5 @@ from reference import adapter as reference
 class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
-    def round(self, work):
+    def round(self, work, feed):
         pass

@@ -12,5 +12,5 @@ from reference import adapter as reference
 class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
-    def _train(self, client):
-        return super()._train(client._replace(batches=client.batches[::-1]))
+    def _train(self, client, feed):
+        return super()._train(client._replace(batches=client.batches[::-1]), feed)

@@ -12,5 +12,5 @@ from reference import adapter as reference
 class Adapter(reference.Adapter):
     """The reference, with one fault."""
 
-    def round(self, work):
-        super().round(work._replace(clients=[one._replace(examples=1) for one in work.clients]))
+    def round(self, work, feed):
+        super().round(work._replace(clients=[one._replace(examples=1) for one in work.clients]), feed)
