@@ -78,7 +78,9 @@ def _percent(value: float) -> str:
 
 
 def _notes(task: int, rows: Sequence[Row], comparison: Mapping[str, Any]) -> Iterator[str]:
-    runs = [run for cell in comparison["cells"] if cell["task"] == task for run in cell["runs"]]
+    cells = [cell for cell in comparison["cells"] if cell["task"] == task]
+    runs = [run for cell in cells for run in cell["runs"]]
+    yield f"An epoch is {cells[0]['train_samples']} samples; data.samples sets how many images are taken."
     yield (
         "samples/s, MB/s (decoded), of copy (this machine's memory copy, one thread): loading alone. gather: fedbench's"
         " reader, a batch at a time. own+N: the framework's own loader with N workers."
@@ -138,7 +140,7 @@ def _study(advice: Sequence[Row], ratios: Sequence[Row]) -> Table:
             rows.append((f"{entry['source']}, {entry['backend']}", image, npy, ratio(ours)))
     notes = (
         f"The study says {study['claimed_ratio']}x; its own two times make {own:.1f}x. Here: 1,000 rounds of one epoch"
-        " each over this run's training samples, by the framework's own loader without workers, page cache warm. .npy"
+        " each, by the framework's own loader without workers, page cache warm. .npy"
         " files hold the resized image, so the ratio is decoding and resizing against reading a few kilobytes: it"
         " grows with the image files and with the speed of training.",
     )

@@ -71,7 +71,7 @@ def comparison(*runs: dict[str, Any]) -> dict[str, Any]:
     measured = [{"copy": 1e9, "gather": 2e9, "reader": 1.5e9}]
     cells = [
         {"name": run["form"], "set": {"data.film_size": 299}, "task": 1, "runs": [run], "limits": measured,
-         "parity": {"backends": {}}}
+         "train_samples": 240, "parity": {"backends": {}}}
         for run in runs
     ]  # fmt: skip
     data = {"source": None, "film_size": None, "dataset": "synthetic-xray"}
@@ -191,3 +191,39 @@ def test_a_backend_without_a_loader_of_its_own_says_so(bench):
     finished = bench("run", "--backends=reference", "--set=data.loader=framework", tiny=True)
     assert finished.code == 1
     assert "data.loader = framework: this backend has no loader of its own" in finished.err
+
+
+def test_a_backend_without_a_loader_of_its_own_is_timed_by_gather_and_the_rest_is_told(bench, tmp_path):
+    small = ("data.film_size=[16]", "data.samples=30", "data.image_size=8", "model.name=mlp", "timing.repeats=1")
+    finished = bench(
+        "run", "loading", "--backends=reference", "--json", "--allow-skips", *(f"--set={one}" for one in small)
+    )
+    assert finished.code == 0, finished.err
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert {arm["loader"] for arm in finished.document["loading"]["arms"]} == {"gather"}
+    told = bench("report", str(folder)).out
+    assert "skipped: data.loader = framework: this backend has" in " ".join(told.split())
+
+
+def test_a_cold_run_is_cold(bench):
+    grid = ("--set=data.form=[packed,npy,image]", "--set=timing.cache=cold")
+    finished = bench("run", "--backends=reference", "--json", *grid, tiny=True)
+    caches = {run["cache"] for cell in finished.document["cells"] for run in cell["runs"]}
+    if any(cache.startswith(("warm: can't", "cold, unproven")) for cache in caches):
+        pytest.skip(f"this system: {caches}")
+    assert caches == {"cold"}
+
+
+def test_a_source_may_look_like_a_number_or_a_date(bench, films, tmp_path):
+    for name in ("2024", "2024-01-01"):
+        films.rename(tmp_path / name)
+        assert bench("run", "--backends=reference", f"--source={name}", "--set=data.samples=12", tiny=True).code == 0
+        (tmp_path / name).rename(films)
+
+
+def test_a_picture_of_loading_is_refused_for_a_run_that_timed_none(bench, tmp_path):
+    assert bench("run", "--backends=reference", tiny=True).code == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    finished = bench("report", str(folder), "--format=loading-chart")
+    assert finished.code == 2
+    assert "this run timed no loading" in finished.err
