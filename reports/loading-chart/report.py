@@ -34,7 +34,7 @@ def render(comparison: Mapping[str, Any]) -> bytes:
     for (rate, epoch), group in zip(panels, groups, strict=True):
         _rates(rate, group, colour)
         _epochs(epoch, group, colour)
-    figure.suptitle("Loading alone, and in an epoch of training", fontweight="bold")
+    figure.suptitle("gather: fedbench's reader; own+N: the framework's own loader with N workers", fontsize=9)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=150)
     return stream.getvalue()
