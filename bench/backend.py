@@ -5,6 +5,24 @@ own and calls `open`, `load`, then `round` and `predict` as the plan says. The w
 adapter trains. This file also runs inside backend environments: standard library and numpy only, Python 3.7.
 """
 
+from collections import namedtuple
+
+Mechanism = namedtuple("Mechanism", "noise_multiplier max_grad_norm steps own")
+Mechanism.__doc__ = """The noise that was added, as the backend counted it.
+
+noise_multiplier, max_grad_norm: float, as applied; steps: where privacy is by example, a dict from client to the
+noised sums that were made of its samples; where it is by client, the number of noised rounds, an int;
+own: list of `Figure`s that the framework itself gives.
+"""
+
+Figure = namedtuple("Figure", "name accountant sampling epsilon")
+Figure.__doc__ = """A framework's own epsilon, the largest of all clients.
+
+name: str, whose it is; accountant: "rdp" or "pld", which of fedbench's two it has to agree with (a numerical
+accountant of the privacy loss counts as pld); sampling: "poisson" or "shuffled", what it takes for granted;
+epsilon: float, or None where the framework can't compute it.
+"""
+
 
 class Unsupported(Exception):
     """Raised by an adapter that can't honour the job, with the reason: a skip, never a silent difference."""
@@ -13,10 +31,12 @@ class Unsupported(Exception):
 class Backend:
     """One framework. Weights are always canonical: a dict name -> float32 array, see `bench.model`.
 
-    `loaders` says who can read its samples: fedbench (`gather`), and the framework's own loader (`framework`).
+    `loaders` says who can read its samples: fedbench (`gather`), and the framework's own loader (`framework`);
+    `private` which units of differential privacy, by which engines, such as (("example", "stock"),).
     """
 
     loaders = ("gather",)
+    private = ()
 
     def open(self, job, weights):
         """Build the model with these initial weights. `job` is a `bench.job.Job`.
@@ -40,10 +60,15 @@ class Backend:
 
         Every member of the cohort starts from the current weights, takes one SGD step a batch in the given
         order (mean cross-entropy; momentum starts at zero each round), and the new weights are the mean of
-        the members' weights, weighted by `client.examples`. A pure function of (weights, work); returns when
-        the device is idle.
+        the members' weights, weighted by `client.examples`. A pure function of (weights, work), but for the noise
+        of `bench.job.Privacy` where the job has one; returns when the device is idle. With privacy a batch may be
+        empty, which is a step of noise alone, and so may a cohort.
         """
         raise NotImplementedError
+
+    def mechanism(self):
+        """Return the `Mechanism` that all rounds so far amount to, or None where nothing was noised."""
+        return
 
     def weights(self):
         """Return the current canonical weights, or None where the method has none."""

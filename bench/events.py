@@ -14,13 +14,14 @@ Progress = namedtuple("Progress", "what done total")  # of work outside of every
 Dropped = namedtuple("Dropped", "resident problem")  # page cache: the share that stayed, or why it can't be told
 Fed = namedtuple("Fed", "number seconds cpu_seconds samples bytes peak_rss_bytes")  # loading alone, in decoded bytes
 Round = namedtuple("Round", "number form seconds cpu_seconds cohort bytes_down bytes_up peak_rss_bytes")
+Noised = namedtuple("Noised", "noise_multiplier max_grad_norm own")  # what privacy was applied; see bench.backend
 Evaluation = namedtuple("Evaluation", "round accuracy loss seconds")
 Saved = namedtuple("Saved", "round file sha256")  # file is relative to the job folder
 Skipped = namedtuple("Skipped", "reason")
 Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 
-EVENTS = (Started, Phase, Progress, Dropped, Fed, Round, Evaluation, Saved, Skipped, Failed, Done)
+EVENTS = (Started, Phase, Progress, Dropped, Fed, Round, Noised, Evaluation, Saved, Skipped, Failed, Done)
 _BY_NAME = {kind.__name__: kind for kind in EVENTS}
 
 

@@ -13,11 +13,13 @@ import numpy as np
 from bench import forms, pagecache
 from bench.backend import Unsupported
 
-Client = namedtuple("Client", "id batches examples seed")
+Client = namedtuple("Client", "id batches examples seed sampling_rate divisors")
 Client.__doc__ = """One client's part in a round.
 
-id: int; batches: list of int32 arrays, the samples of each batch in order; examples: int, their total, which
-is the client's weight in the average; seed: int, non-negative 63 bits, for draws such as dropout masks.
+id: int; batches: list of int32 arrays, the samples of each batch in order; examples: int, the client's weight in
+the average: their total or, where batches are Poisson draws, what they are drawn from; seed: int, non-negative 63
+bits, for draws such as dropout masks, never for privacy's noise; sampling_rate: float, batch size / samples held, at
+most 1; divisors: list of float, what each batch's clipped and noised sum is divided by where privacy is by example.
 """
 
 Work = namedtuple("Work", "number clients")
@@ -26,6 +28,18 @@ Work.__doc__ = """One round: its number (from 1) and the cohort's `Client`s."""
 Training = namedtuple("Training", "batch_size lr momentum weight_decay compile")
 Training.__doc__ = """Local SGD: v = momentum * v + (gradient + weight_decay * w); w = w - lr * v."""
 
+Privacy = namedtuple(
+    "Privacy", "unit engine noise_multiplier max_grad_norm delta sampling noise_seed cohort_size cohort_rate"
+)
+Privacy.__doc__ = """Differential privacy: sums of what is clipped to max_grad_norm (L2), with noise on each sum.
+
+The noise is Gaussian, of standard deviation noise_multiplier * max_grad_norm, drawn from the operating system's
+randomness unless noise_seed, an int for tests, is given.
+unit: example (Abadi et al. 2016, algorithm 1: each example's gradient, a step's noised sum divided by the batch's
+divisor) or client (McMahan et al. 2018, algorithm 1: each member's update, a round's noised sum divided by
+cohort_size, every member weighing the same); engine: stock or fused; delta: float; sampling: poisson or shuffled;
+cohort_size: int, the cohort to be expected; cohort_rate: float, its share of all clients.
+"""
 
 Loading = namedtuple("Loading", "form loader workers")
 Loading.__doc__ = """One way for samples to reach training.
@@ -40,7 +54,8 @@ FROM_MEMORY = Loading("memory", "gather", 0)
 class Job:
     """One backend's task, read from `folder`.
 
-    layers: list of dicts, the model in the words of `bench.model`; training: `Training`; loading: `Loading`;
+    layers: list of dicts, the model in the words of `bench.model`; training: `Training`; privacy: `Privacy` or None;
+    loading: `Loading`;
     cache: warm or cold; passes: int, of loading alone: where there are any, every other round reads from memory;
     rounds: int, none where only loading is timed;
     classes: int; shape: (channel, height, width) of a sample; threads: int; device: "cpu" or "cuda";
@@ -60,6 +75,7 @@ class Job:
         self.evaluate_every = told["evaluate_every"]
         self.save_every = told["save_every"]
         self.training = Training(**told["training"])
+        self.privacy = Privacy(**told["privacy"]) if told["privacy"] else None
         self.loading = Loading(**told["loading"])
         self.cache = told["cache"]
         self.passes = told["passes"]
@@ -73,7 +89,8 @@ class Job:
         self._plan = {
             name: np.load(os.path.join(plan, name + ".npy"), mmap_mode="r")
             for name in (
-                "cohort_clients", "cohort_offsets", "slot_batches", "batch_samples", "batch_offsets", "slot_seeds",
+                "part_offsets", "cohort_clients", "cohort_offsets", "slot_batches", "batch_samples", "batch_offsets",
+                "slot_examples", "slot_seeds",
             )
         }  # fmt: skip
         self.rounds = told["rounds"]
@@ -96,8 +113,18 @@ class Job:
         offsets = [int(offset) for offset in self._plan["batch_offsets"][first : last + 1]]
         samples = self._plan["batch_samples"]
         batches = [samples[start:stop] for start, stop in zip(offsets, offsets[1:])]
-        examples = offsets[-1] - offsets[0]
-        return Client(int(self._plan["cohort_clients"][slot]), batches, examples, int(self._plan["slot_seeds"][slot]))
+        client = int(self._plan["cohort_clients"][slot])
+        held = int(np.diff(self._plan["part_offsets"][client : client + 2])[0])
+        expected = min(self.training.batch_size, held)
+        drawn = self.privacy is not None and (self.privacy.unit, self.privacy.sampling) == ("example", "poisson")
+        return Client(
+            client,
+            batches,
+            int(self._plan["slot_examples"][slot]),
+            int(self._plan["slot_seeds"][slot]),
+            expected / held,
+            [float(expected if drawn else len(batch)) for batch in batches],
+        )
 
 
 class Files:

@@ -48,6 +48,7 @@ class Prepared:
     data: data.Prepared
     plan: plan.Plan
     digests: dict[str, str]
+    noise_multiplier: float | None = None  # with privacy: as given, or calibrated
 
     @property
     def trained(self) -> bool:
@@ -80,7 +81,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """Cells that train the same and differ only in how samples reach training, and the backends that take them."""
+    """Cells that train the same batches, and the backends that take them.
+
+    They differ only in how samples reach training, and in how much noise privacy adds.
+    """
 
     cells: tuple[Prepared, ...]
     backends: tuple[Contender, ...]
@@ -98,18 +102,23 @@ class Task:
         if not self.first.trained:
             return []
         probed = [self.reference] + [one for one in self.backends if one.label != REFERENCE]
-        rounds = min(plan.PROBE_ROUNDS, self.first.rounds)
+        rounds = plan.probe(self.first.plan).rounds
         return [
             Job(self.first, one, 0, self.folder / f"{_slug(one.label)}-probe", self.folder / "probe", rounds)
             for one in probed
         ]
 
     @property
+    def repeated(self) -> int:
+        """How often each cell is timed."""
+        return self.first.cell.spec.timing.repeats
+
+    @property
     def repeats(self) -> list[Job]:
         """The timed jobs, interleaved A B A B."""
         return [
             Job(cell, one, repeat, self._place(arm, one, repeat), self.folder / "plan", cell.rounds)
-            for repeat in range(1, self.first.cell.spec.timing.repeats + 1)
+            for repeat in range(1, self.repeated + 1)
             for arm, cell in enumerate(self.cells, start=1)
             for one in self.backends
         ]
@@ -155,6 +164,7 @@ def told(job: Job) -> dict[str, Any]:
         "evaluate_every": 0 if is_probe else spec.timing.evaluate_every,
         "save_every": 1 if is_probe else spec.timing.save_every,
         "training": spec.training.model_dump(),
+        "privacy": _told_of_privacy(job),
         "loading": spec.data.model_dump(include={"form", "loader", "workers"}) if not is_probe else PROBED,
         "cache": "warm" if is_probe else spec.timing.cache,
         "passes": 0 if is_probe else spec.timing.loading_passes,
@@ -171,6 +181,20 @@ def told(job: Job) -> dict[str, Any]:
             "pixels": samples.pixels,
         },
     }
+
+
+def _told_of_privacy(job: Job) -> dict[str, Any] | None:
+    """What is to be private; a probe keeps the clipping and adds no noise."""
+    spec = job.cell.cell.spec
+    if spec.privacy is None:
+        return None
+    probed = {"noise_multiplier": 0.0, "noise_seed": None} if job.repeat == 0 else {}
+    return {
+        **spec.privacy.model_dump(exclude={"target_epsilon"}),
+        "noise_multiplier": job.cell.noise_multiplier,
+        "cohort_size": spec.federation.cohort_size,
+        "cohort_rate": spec.federation.cohort_size / spec.federation.clients,
+    } | probed
 
 
 def threads(spec: Spec) -> int:

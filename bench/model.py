@@ -6,6 +6,7 @@ convolutions (out, in, height, width), dense layers (out, in), and flatten keeps
 order. Convolutions have stride 1 and no padding; max-pooling drops an odd last row and column.
 Batch normalisation uses epsilon 1e-5 and moves its statistics by 0.1 a step, the variance unbiased
 (Ioffe and Szegedy 2015, algorithm 1 and section 3.1); its statistics are averaged like any other weight.
+Group normalisation (Wu and He 2018, section 3) uses the same epsilon and has no statistics to keep.
 """
 
 import math
@@ -17,6 +18,8 @@ import numpy.typing as npt
 
 from bench import draws
 from bench.spec import Model
+
+GROUPS = 8  # of channels, in group normalisation
 
 Layer = Mapping[str, Any]
 Layout = tuple[tuple[str, tuple[int, ...]], ...]
@@ -42,6 +45,9 @@ class _Writer:
         if self.settings.batch_norm:
             name = f"norm{self._count('norm')}"
             self.layers.append({"kind": "norm", "name": name, "channels": out})
+        if self.settings.group_norm:
+            name = f"norm{self._count('group_norm')}"
+            self.layers.append({"kind": "group_norm", "name": name, "channels": out, "groups": GROUPS})
 
     def relu(self) -> None:
         self.layers.append({"kind": "relu"})
@@ -113,6 +119,8 @@ def layout(model: list[dict[str, Any]]) -> Layout:
             found.append((f"{name}.bias", (layer["out"],)))
         elif layer["kind"] == "norm":
             found += [(f"{name}.{part}", (layer["channels"],)) for part in ("scale", "shift", "mean", "variance")]
+        elif layer["kind"] == "group_norm":
+            found += [(f"{name}.{part}", (layer["channels"],)) for part in ("scale", "shift")]
     return tuple(found)
 
 

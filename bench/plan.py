@@ -7,10 +7,17 @@ The arrays (`bench.job` reads them again inside the worker):
   client's part in one round: an entry of `cohort_clients`
 - `slot_batches` int64 (slots + 1): the first batch of each slot
 - `batch_samples` int32, `batch_offsets` int64 (batches + 1): the samples of each batch, in order
+- `slot_examples` int64 (slots): what each slot weighs in the average
 - `slot_seeds` int64 (slots): for what a framework must draw itself, such as dropout masks
+
+With privacy and Poisson sampling the batches (unit client: the cohorts) are drawn as the amplification theorems want
+them: each example joins each batch independently with the same probability (Abadi et al. 2016, section 3.1; clients:
+McMahan et al. 2018, algorithm 1). Batches of all sizes come out, empty ones too, and so that a draw shows in nothing
+but its own sum, a client weighs what it holds and not what was drawn.
 """
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -37,6 +44,7 @@ class Plan:
     layers: list[dict[str, Any]]
     weights: model.Weights
     arrays: Mapping[str, Array]
+    drawn: bool = False  # whether batches are Poisson draws of what a client holds
 
     @property
     def rounds(self) -> int:
@@ -52,7 +60,7 @@ class Plan:
 
     def digests(self) -> dict[str, str]:
         """Return the sha256 of the partition, the cohorts, the batches and the weights."""
-        groups = {
+        groups = {  # what a slot weighs follows from these
             "partition": ("part_samples", "part_offsets"),
             "cohorts": ("cohort_clients", "cohort_offsets"),
             "batches": ("slot_batches", "batch_samples", "batch_offsets", "slot_seeds"),
@@ -90,15 +98,22 @@ def build(
     """Plan `spec` over samples of `shape` (channel, height, width): `train` int32 (n,) indexes `labels`."""
     layers = model.layers(spec.model, shape, classes)
     parts = partition.partition(spec.federation, train, labels, spec.seed)
-    cohorts = [cohort(spec.federation, number, spec.seed) for number in range(1, spec.federation.rounds + 1)]
+    draw = poisson_cohort if _is_drawn(spec, "client") else cohort
+    cohorts = [draw(spec.federation, number, spec.seed) for number in range(1, spec.federation.rounds + 1)]
     arrays: dict[str, Array] = {
         "part_samples": np.concatenate(parts).astype(np.int32),
         "part_offsets": _offsets([len(part) for part in parts]),
         "cohort_clients": np.concatenate(cohorts).astype(np.int32),
         "cohort_offsets": _offsets([len(members) for members in cohorts]),
     }
-    arrays.update(_batches(spec, parts, cohorts))
-    return Plan(layers, model.initial_weights(layers, spec.seed), arrays)
+    drawn = _is_drawn(spec, "example")
+    arrays.update(_poisson_batches(spec, parts, cohorts) if drawn else _batches(spec, parts, cohorts))
+    return Plan(layers, model.initial_weights(layers, spec.seed), arrays, drawn)
+
+
+def _is_drawn(spec: Spec, unit: str) -> bool:
+    privacy = spec.privacy
+    return privacy is not None and (privacy.unit, privacy.sampling) == (unit, "poisson")
 
 
 def cohort(settings: Federation, number: int, seed: int) -> npt.NDArray[np.int64]:
@@ -113,6 +128,17 @@ def cohort(settings: Federation, number: int, seed: int) -> npt.NDArray[np.int64
     return np.sort(staying if len(staying) else selected[[np.argmax(chance)]])
 
 
+def poisson_cohort(settings: Federation, number: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the clients of round `number` (from 1), ascending, each drawn by itself; perhaps nobody.
+
+    The probability is the cohort's share of all clients. Those that drop out only make it smaller.
+    """
+    everyone = np.arange(settings.clients)
+    selected = draws.uniforms(seed, "cohort", number, everyone) < settings.cohort_size / settings.clients
+    staying = draws.uniforms(seed, "drop", number, everyone) >= settings.drop_rate
+    return everyone[selected & staying]
+
+
 def _batches(spec: Spec, parts: partition.Parts, cohorts: list[npt.NDArray[np.int64]]) -> dict[str, Array]:
     size, epochs = spec.training.batch_size, spec.federation.local_epochs
     samples: list[Array] = []
@@ -120,18 +146,58 @@ def _batches(spec: Spec, parts: partition.Parts, cohorts: list[npt.NDArray[np.in
     batch_counts: list[int] = []
     seeds: list[Array] = []
     for number, members in enumerate(cohorts, start=1):
-        samples.append(_round_order(spec.seed, number, [parts[client] for client in members], epochs))
+        if len(members):
+            samples.append(_round_order(spec.seed, number, [parts[client] for client in members], epochs))
         for client in members:
             sizes = np.tile(_split(len(parts[client]), size), epochs)
             batch_sizes.append(sizes)
             batch_counts.append(len(sizes))
-        seeds.append((draws.keys(spec.seed, "slot", number, members) >> np.uint64(1)).astype(np.int64))
+        seeds.append(_slot_seeds(spec.seed, number, members))
     return {
         "slot_batches": _offsets(batch_counts),
-        "batch_samples": np.concatenate(samples).astype(np.int32),
-        "batch_offsets": _offsets(np.concatenate(batch_sizes)),
+        "batch_samples": _joined(samples, np.int32),
+        "batch_offsets": _offsets(_joined(batch_sizes, np.int64)),
+        "slot_examples": np.array([sizes.sum() for sizes in batch_sizes], np.int64),
         "slot_seeds": np.concatenate(seeds),
     }
+
+
+def _poisson_batches(spec: Spec, parts: partition.Parts, cohorts: list[npt.NDArray[np.int64]]) -> dict[str, Array]:
+    """ceil(n / batch size) batches a local epoch, each sample in each of them with probability batch size / n."""
+    samples: list[Array] = []
+    batch_sizes: list[Array] = []
+    batch_counts: list[int] = []
+    weights: list[int] = []
+    for number, members in enumerate(cohorts, start=1):
+        for client in members:
+            held = np.sort(parts[client])
+            steps = math.ceil(len(held) / spec.training.batch_size) * spec.federation.local_epochs
+            chance = draws.uniforms(spec.seed, "poisson", number, np.arange(steps)[:, None], held)
+            joins = chance < sampling_rate(spec.training.batch_size, len(held))
+            samples.append(held[np.nonzero(joins)[1]])
+            batch_sizes.append(joins.sum(axis=1))
+            batch_counts.append(steps)
+            weights.append(len(held) * spec.federation.local_epochs)
+    return {
+        "slot_batches": _offsets(batch_counts),
+        "batch_samples": _joined(samples, np.int32),
+        "batch_offsets": _offsets(_joined(batch_sizes, np.int64)),
+        "slot_examples": np.array(weights, np.int64),
+        "slot_seeds": np.concatenate([_slot_seeds(spec.seed, *pair) for pair in enumerate(cohorts, start=1)]),
+    }
+
+
+def sampling_rate(batch_size: int, held: int) -> float:
+    """Return the probability that a sample joins a batch, of a client that holds so many."""
+    return min(1.0, batch_size / held)
+
+
+def _slot_seeds(seed: int, number: int, members: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return (draws.keys(seed, "slot", number, members) >> np.uint64(1)).astype(np.int64)
+
+
+def _joined(pieces: list[Array], kind: type) -> Array:
+    return np.concatenate(pieces or [np.empty(0, kind)]).astype(kind)
 
 
 def _round_order(seed: int, number: int, parts: partition.Parts, epochs: int) -> Array:
@@ -155,15 +221,16 @@ def _offsets(sizes: Array | list[int]) -> npt.NDArray[np.int64]:
 def probe(plan: Plan) -> Plan:
     """Cut a plan down for the parity probe: its first rounds, large clients to a few hundred samples.
 
+    Rounds in which nobody takes part are passed through, not counted.
+
     Whole batches go, so that the batch size stays the run's own, and a client's last batch stays, because
     it is the odd one. All clients are cut by the same factor: who weighs more still does. Dropout is off.
     """
-    rounds = min(PROBE_ROUNDS, plan.rounds)
-    cohorts = plan.arrays["cohort_offsets"][: rounds + 1]
+    cohorts = plan.arrays["cohort_offsets"][: _probe_rounds(plan) + 1]
     slot_batches, batch_offsets = plan.arrays["slot_batches"], plan.arrays["batch_offsets"]
     slots = range(int(cohorts[-1]))
     sizes = [int(batch_offsets[slot_batches[slot + 1]] - batch_offsets[slot_batches[slot]]) for slot in slots]
-    factor = min(1.0, PROBE_SAMPLES / max(sizes))
+    factor = min(1.0, PROBE_SAMPLES / max([1, *sizes]))
     kept: list[int] = []
     counts = []
     for slot in slots:
@@ -172,15 +239,23 @@ def probe(plan: Plan) -> Plan:
         kept += [*batches[: count - 1], batches[-1]]
         counts.append(count)
     pieces = [plan.arrays["batch_samples"][batch_offsets[batch] : batch_offsets[batch + 1]] for batch in kept]
+    cuts = _offsets(counts)
+    trained = [sum(len(piece) for piece in pieces[start:stop]) for start, stop in itertools.pairwise(cuts)]
     arrays = {
         "part_samples": plan.arrays["part_samples"],
         "part_offsets": plan.arrays["part_offsets"],
         "cohort_clients": plan.arrays["cohort_clients"][: cohorts[-1]],
         "cohort_offsets": cohorts,
-        "slot_batches": _offsets(counts),
-        "batch_samples": np.concatenate(pieces),
+        "slot_batches": cuts,
+        "batch_samples": _joined(pieces, np.int32),
         "batch_offsets": _offsets([len(piece) for piece in pieces]),
+        "slot_examples": plan.arrays["slot_examples"][: cohorts[-1]] if plan.drawn else np.array(trained, np.int64),
         "slot_seeds": plan.arrays["slot_seeds"][: cohorts[-1]],
     }
     layers = [layer for layer in plan.layers if layer["kind"] != "dropout"]
-    return Plan(layers, plan.weights, arrays)
+    return Plan(layers, plan.weights, arrays, plan.drawn)
+
+
+def _probe_rounds(plan: Plan) -> int:
+    taken = np.cumsum(np.diff(plan.arrays["cohort_offsets"]) > 0)
+    return min(int(np.searchsorted(taken, PROBE_ROUNDS)) + 1, plan.rounds)

@@ -23,8 +23,9 @@ def run_entry(
     status: str,
     reason: str | None,
     seen: Sequence[Event],
+    privacy: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return one run of the comparison document, from what its worker said."""
+    """Return one run of the comparison document, from what its worker said and the `bench.privacy.entry` of it."""
     rounds = [
         {
             "round": event.number,
@@ -62,7 +63,7 @@ def run_entry(
             {"round": event.round, "accuracy": event.accuracy, "loss": event.loss} for event in evaluations
         ],
         "weights_sha256": next((event.sha256 for event in reversed(_only(seen, events.Saved))), None),
-        "privacy": None,
+        "privacy": privacy,
         "peak_rss_bytes": max(
             (event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None
         ),
@@ -116,6 +117,7 @@ def problems(comparison: Mapping[str, Any], allow_skips: bool) -> list[str]:
         for run in cell["runs"]:
             if run["status"] == "failed" or (run["status"] == "skipped" and not allow_skips):
                 found.append(f"{run['backend']}{place} repeat {run['repeat']} {run['status']}: {run['reason']}")
+            found += [f"{run['backend']}{place}: {text}" for text in (run["privacy"] or {}).get("disagreements", ())]
         if cell["task"] in certified:
             continue  # cells of a task share their probes
         certified.add(cell["task"])
@@ -133,6 +135,8 @@ def _changed_by_form(comparison: Mapping[str, Any]) -> list[str]:
     for cell in comparison["cells"]:
         if cell["set"].get("timing.device", comparison["spec"]["timing"]["device"]) != "cpu":
             continue  # a GPU's sums may come in another order every time
+        if any(run["privacy"] for run in cell["runs"]):
+            continue  # noise is never the same
         for run in cell["runs"]:
             if run["status"] == "done" and run["weights_sha256"]:
                 forms = finals.setdefault((cell["task"], run["backend"]), {})

@@ -1,9 +1,14 @@
-"""Runs an experiment: Spec -> Plan -> Jobs, interleaved, a fresh process each, resumable -> Comparison."""
+"""Runs an experiment: Spec -> Plan -> Jobs, interleaved, a fresh process each, resumable -> Comparison.
+
+All tasks' probes come first; then the repeats, each of all tasks in turn, so that what slows the machine for a while
+slows a cell and the one that it is compared with.
+"""
 
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +26,7 @@ from bench import (
     parity,
     plan,
     plugins,
+    privacy,
     process,
     record,
     store,
@@ -70,7 +76,8 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
         if spec.task not in plans:
             plans[spec.task] = plan.build(spec, samples.shape, len(samples.classes), samples.labels, samples.train)
         built = plans[spec.task]
-        cells.append(Prepared(cell, samples, built, {"data": samples.digest} | built.digests()))
+        noise = None if spec.privacy is None else privacy.noise_multiplier(spec, built)
+        cells.append(Prepared(cell, samples, built, {"data": samples.digest} | built.digests(), noise))
     return cells
 
 
@@ -124,9 +131,11 @@ def _run_tasks(
 ) -> dict[str, Any]:
     everything = [job for task in tasks for job in (*task.probes, *task.repeats)]
     display.jobs(len(everything), sum(job.rounds for job in everything))
-    entries: dict[Prepared, dict[str, Any]] = {}
-    for number, task in enumerate(tasks, start=1):
-        entries |= _finish_task(number, task, display)
+    underway = [_probed(number, task, display) for number, task in enumerate(tasks, start=1)]
+    for repeat in range(1, max(task.repeated for task in tasks) + 1):
+        for own in underway:
+            own.repeat(repeat, display)
+    entries = {cell: entry for own in underway for cell, entry in own.entries().items()}
     spec = cells[0].cell.spec
     comparison = {
         "schema": record.SCHEMA,
@@ -139,21 +148,41 @@ def _run_tasks(
     return comparison | ({"loading": loading.summary(comparison)} if timed else {})
 
 
-def _finish_task(number: int, task: Task, display: Display) -> dict[Prepared, dict[str, Any]]:
-    """Run a task's jobs; return an entry of the comparison for each of its cells."""
+@dataclass
+class _Underway:
+    """A task whose probes are done, and what its repeats have brought so far."""
+
+    number: int
+    task: Task
+    verdicts: dict[str, Any]
+    finished: list[tuple[Job, process.Outcome]] = field(default_factory=list)
+    measured: list[dict[str, float]] = field(default_factory=list)
+
+    def repeat(self, number: int, display: Display) -> None:
+        """Run each cell on each backend once more."""
+        if number <= self.task.repeated and self.task.first.cell.spec.timing.loading_passes:
+            self.measured.append(_limits(self.task, number))
+        self.finished += [(job, _finish(job, display)) for job in self.task.repeats if job.repeat == number]
+
+    def entries(self) -> dict[Prepared, dict[str, Any]]:
+        """Return an entry of the comparison for each cell."""
+        return {
+            cell: _cell_entry(
+                self.number,
+                cell,
+                [pair for pair in self.finished if pair[0].cell is cell],
+                self.verdicts,
+                self.measured,
+            )
+            for cell in self.task.cells
+        }
+
+
+def _probed(number: int, task: Task, display: Display) -> _Underway:
+    """Write the task's plans and run its probes."""
     task.first.plan.save(task.folder / "plan")
     plan.probe(task.first.plan).save(task.folder / "probe")
-    verdicts = _verdicts(task.first, [(job, _finish(job, display)) for job in task.probes])
-    finished: list[tuple[Job, process.Outcome]] = []
-    measured: list[dict[str, float]] = []
-    for job in task.repeats:
-        if task.first.cell.spec.timing.loading_passes and len(measured) < job.repeat:
-            measured.append(_limits(task, job.repeat))
-        finished.append((job, _finish(job, display)))
-    return {
-        cell: _cell_entry(number, cell, [pair for pair in finished if pair[0].cell is cell], verdicts, measured)
-        for cell in task.cells
-    }
+    return _Underway(number, task, _verdicts(task.first, [(job, _finish(job, display)) for job in task.probes]))
 
 
 def _limits(task: Task, repeat: int) -> dict[str, float]:
@@ -218,6 +247,7 @@ def _cell_entry(
             outcome.status,
             outcome.reason,
             outcome.events,
+            _spent(cell, outcome),
         )
         for job, outcome in finished
     ]
@@ -225,6 +255,13 @@ def _cell_entry(
     samples = (len(cell.data.train), len(cell.data.test))
     entry = record.cell_entry(cell.cell.name, cell.cell.settings, cell.digests, samples, runs, certificate)
     return entry | {"task": task} | ({"limits": list(measured)} if measured else {})
+
+
+def _spent(cell: Prepared, outcome: process.Outcome) -> dict[str, Any] | None:
+    noised = next((event for event in outcome.events if isinstance(event, events.Noised)), None)
+    if noised is None or cell.noise_multiplier is None:
+        return None
+    return privacy.entry(cell.cell.spec, cell.plan, cell.noise_multiplier, noised.own)
 
 
 def _verdicts(cell: Prepared, probes: Sequence[tuple[Job, process.Outcome]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -65,9 +65,17 @@ class Model(Section):
 
     name: Literal["deck-cnn", "mlp"] = Field("deck-cnn", description="the study's network, or a small MLP")
     batch_norm: bool = Field(False, description="batch normalisation after each convolution")
+    group_norm: bool = Field(False, description="group normalisation after each convolution: each example by itself")
     dropout: bool = Field(True, description="the study's dropout layers")
     softmax_in_model: bool = Field(False, description="the study's fault: softmax before the loss's own")
     dropout_always_on: bool = Field(False, description="the study's fault: dropout while evaluating too")
+
+    @model_validator(mode="after")
+    def one_normalisation(self) -> Self:
+        """Refuse two normalisations at once."""
+        if self.batch_norm and self.group_norm:
+            raise ValueError("batch_norm and group_norm exclude each other")
+        return self
 
 
 class Federation(Section):
@@ -108,6 +116,42 @@ class Training(Section):
     compile: bool = Field(False, description="torch.compile the training step")
 
 
+class Privacy(Section):
+    """Differential privacy, on where this section is: what is clipped, what noise is added, what may be claimed."""
+
+    unit: Literal["example", "client"] = Field(
+        "example", description="what is protected: each example (DP-SGD), or all that a client holds (DP-FedAvg)"
+    )
+    engine: Literal["stock", "fused"] = Field(
+        "stock", description="the framework's own privacy library, or fedbench's faster equal"
+    )
+    noise_multiplier: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="standard deviation of the noise over max_grad_norm"
+    )
+    target_epsilon: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="find the noise multiplier that spends this much, instead of noise_multiplier"
+    )
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="L2 norm that an example's gradient, or a client's update, is clipped to"
+    )
+    delta: Annotated[float, Field(gt=0, lt=1)] = Field(1e-5, description="of (epsilon, delta)")
+    sampling: Literal["poisson", "shuffled"] = Field(
+        "poisson", description="how batches (unit client: cohorts) are drawn; only poisson amplifies privacy"
+    )
+    noise_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        None, description="for tests only: the same noise every time protects nobody, and the report says so"
+    )
+
+    @model_validator(mode="after")
+    def noise_is_told_once(self) -> Self:
+        """Refuse privacy without noise, noise told twice, and an engine that isn't there."""
+        if (self.noise_multiplier is None) == (self.target_epsilon is None):
+            raise ValueError("give either noise_multiplier (0 or more) or target_epsilon (above 0)")
+        if (self.unit, self.engine) == ("client", "fused"):
+            raise ValueError("engine fused is for unit example; a client's update is clipped once a round, by stock")
+        return self
+
+
 class Timing(Section):
     """How it is measured."""
 
@@ -131,6 +175,7 @@ class Spec(Section):
     model: Model = Model()
     federation: Federation = Federation()
     training: Training = Training()
+    privacy: Privacy | None = Field(None, description="differential privacy; none unless asked for")
     timing: Timing = Timing()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
@@ -161,6 +206,20 @@ class Spec(Section):
             raise ValueError("data.form image-native is never trained on, only timed: see bench run loading")
         return self
 
+    @model_validator(mode="after")
+    def privacy_can_hold(self) -> Self:
+        """Refuse what breaks the privacy that is claimed."""
+        if self.privacy is None:
+            return self
+        if self.model.batch_norm:
+            raise ValueError(
+                "model.batch_norm can't be private: its statistics mix the examples of a batch, so that no example's"
+                " part can be clipped by itself; model.group_norm = true normalises each example alone"
+            )
+        if self.timing.loading_passes:
+            raise ValueError("timing.loading_passes times loading, not privacy: leave [privacy] or the passes out")
+        return self
+
     @property
     def digest(self) -> str:
         """sha256 of the canonical JSON."""
@@ -168,10 +227,16 @@ class Spec(Section):
 
     @property
     def task(self) -> str:
-        """Digest of all but how samples reach training: specs of one task end in the same weights."""
-        return _digest(
-            self.model_dump(mode="json", exclude={"data": {"form", "loader", "workers"}, "timing": {"cache"}})
-        )
+        """Digest of all but how samples reach training and how much noise is added.
+
+        Specs of one task train the same batches: without noise they end in the same weights.
+        """
+        apart = {
+            "data": {"form", "loader", "workers"},
+            "timing": {"cache"},
+            "privacy": {"noise_multiplier", "target_epsilon", "delta"},
+        }
+        return _digest(self.model_dump(mode="json", exclude=apart))
 
 
 def _digest(tree: Any) -> str:
@@ -294,12 +359,13 @@ def keys() -> list[str]:
     """Every key of the spec, dotted."""
     found = []
     for name, info in Spec.model_fields.items():
-        section = info.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            found += [f"{name}.{key}" for key in section.model_fields]
-        else:
-            found.append(name)
+        section = next((one for one in (info.annotation, *get_args(info.annotation)) if _is_section(one)), None)
+        found += [f"{name}.{key}" for key in section.model_fields] if section else [name]
     return found
+
+
+def _is_section(kind: Any) -> TypeGuard[type[Section]]:
+    return isinstance(kind, type) and issubclass(kind, Section)
 
 
 def _known(key: str, where: str) -> None:

@@ -64,7 +64,7 @@ class Worker:
         adapter = self._phase("import", lambda: _load_adapter(job))
         backend = adapter()
         self.stage = "open"
-        _refuse(backend, job.loading)
+        _refuse(backend, job)
         self._phase("open", lambda: backend.open(job, job.weights()))
         self._drop()
         feed = self._phase("load", lambda: backend.load(job.files, job.loading))
@@ -83,6 +83,8 @@ class Worker:
                 self._evaluate(backend, number, job.classes)
             if last or (job.save_every and number % job.save_every == 0):
                 self._save(backend, number, job)
+        if job.privacy:
+            self._account(backend)
         self.send(events.Done(job.rounds))
 
     def _phase(self, name, action):
@@ -173,6 +175,32 @@ class Worker:
         cohort = [client.id for client in work.clients]
         self.send(events.Round(work.number, form, seconds, cpu_seconds, cohort, moved, moved, peak))
 
+    def _account(self, backend):
+        """Hold the noise that the backend tells of against what was asked for: epsilon is computed from the latter."""
+        from bench import events
+
+        self.stage = "privacy"
+        asked, applied = self.job.privacy, backend.mechanism()
+        if applied is None:
+            raise ValueError("privacy was asked for, and the backend added no noise")
+        for name in ("noise_multiplier", "max_grad_norm"):
+            if getattr(applied, name) != getattr(asked, name):
+                raise ValueError("{} was {}, not {}".format(name, getattr(applied, name), getattr(asked, name)))
+        planned = self._planned_steps()
+        if applied.steps != planned:
+            raise ValueError("noise was added in steps {}, not {}".format(applied.steps, planned))
+        own = [figure._asdict() for figure in applied.own]
+        self.send(events.Noised(applied.noise_multiplier, applied.max_grad_norm, own))
+
+    def _planned_steps(self):
+        if self.job.privacy.unit == "client":
+            return self.job.rounds
+        steps = {}
+        for number in range(1, self.job.rounds + 1):
+            for client in self.job.work(number).clients:
+                steps[client.id] = steps.get(client.id, 0) + len(client.batches)
+        return steps
+
     def _evaluate(self, backend, number, classes):
         import numpy as np
 
@@ -218,11 +246,20 @@ class Worker:
             self.send(events.Saved(number, file, hashlib.sha256(source.read()).hexdigest()))
 
 
-def _refuse(backend, loading):
+def _refuse(backend, job):
     from bench.backend import Unsupported
 
-    if loading.loader not in backend.loaders:
-        raise Unsupported("data.loader = {}: this backend has no loader of its own".format(loading.loader))
+    if job.loading.loader not in backend.loaders:
+        raise Unsupported("data.loader = {}: this backend has no loader of its own".format(job.loading.loader))
+    if job.privacy is None:
+        return
+    engines = [engine for unit, engine in backend.private if unit == job.privacy.unit]
+    if not engines:
+        told = "privacy.unit = {}: this backend has no such differential privacy"
+        raise Unsupported(told.format(job.privacy.unit))
+    if job.privacy.engine not in engines:
+        told = "privacy.engine = {}: this backend has {} for unit {}"
+        raise Unsupported(told.format(job.privacy.engine, " and ".join(engines), job.privacy.unit))
 
 
 def _read(feed, batches, at_least_s):

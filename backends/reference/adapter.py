@@ -10,20 +10,30 @@
 
 import numpy as np
 
-from bench.backend import Backend, Unsupported
+from bench.backend import Backend, Mechanism, Unsupported
 from bench.job import scaled
 
 EPSILON, MOVE = 1e-5, 0.1  # batch normalisation
 
 
 class Adapter(Backend):
-    """Federated averaging (McMahan et al. 2017, algorithm 1), every derivative by hand."""
+    """Federated averaging (McMahan et al. 2017, algorithm 1), every derivative by hand.
+
+    With privacy by example, DP-SGD (Abadi et al. 2016, algorithm 1), an example at a time; by client, DP-FedAvg
+    (McMahan et al. 2018, algorithm 1).
+    """
+
+    private = (("example", "stock"), ("example", "fused"), ("client", "stock"))
 
     def open(self, job, weights):
         if job.device != "cpu":
             raise Unsupported("timing.device = {}: numpy computes on the CPU".format(job.device))
         self.layers = job.layers
         self.training = job.training
+        self.privacy = job.privacy
+        self.noise = np.random.default_rng(job.privacy.noise_seed if job.privacy else None)
+        self.noised_steps = {}
+        self.noised_rounds = 0
         self.current = {name: array.astype(np.float64) for name, array in weights.items()}
 
     def load(self, files, loading):
@@ -31,28 +41,70 @@ class Adapter(Backend):
         return files.reader(loading.form).feed
 
     def round(self, work, feed):
+        by_client = self.privacy is not None and self.privacy.unit == "client"
+        self.current = self._private_average(work, feed) if by_client else self._average(work, feed)
+
+    def _average(self, work, feed):
         examples = sum(client.examples for client in work.clients)
         average = {name: np.zeros_like(array) for name, array in self.current.items()}
         for client in work.clients:
             local = self._train(client, feed)
             for name, array in local.items():
                 average[name] += client.examples / examples * array
-        self.current = average
+        return average
+
+    def _private_average(self, work, feed):
+        total = {name: np.zeros_like(array) for name, array in self.current.items()}
+        for client in work.clients:
+            local = self._train(client, feed)
+            update = {name: array - self.current[name] for name, array in local.items()}
+            add_clipped(total, update, self.privacy.max_grad_norm)
+        self._add_noise(total)
+        self.noised_rounds += 1
+        return {name: array + total[name] / self.privacy.cohort_size for name, array in self.current.items()}
 
     def _train(self, client, feed):
         """SGD over the client's batches, from the current weights."""
         draw = np.random.RandomState(client.seed % 2**32)
         weights = {name: array.copy() for name, array in self.current.items()}
         velocity = {name: np.zeros_like(array) for name, array in weights.items()}
-        for batch, samples in zip(client.batches, feed(client.batches)):
-            inputs = scaled(samples).astype(np.float64)
-            logits, backward = forward(self.layers, weights, inputs, draw, train=True)
-            gradients = backward(cross_entropy_gradient(logits, self.labels[batch]))
+        by_example = self.privacy is not None and self.privacy.unit == "example"
+        fed = feed([batch for batch in client.batches if len(batch)])
+        for batch, divisor in zip(client.batches, client.divisors):
+            inputs = scaled(next(fed)).astype(np.float64) if len(batch) else ()
+            if by_example:
+                gradients = self._private_gradients(weights, inputs, self.labels[batch], divisor, draw)
+                self.noised_steps[client.id] = self.noised_steps.get(client.id, 0) + 1
+            else:
+                gradients = self._gradients(weights, inputs, self.labels[batch], draw)
             for name, gradient in gradients.items():
                 step = gradient + self.training.weight_decay * weights[name]
                 velocity[name] = self.training.momentum * velocity[name] + step
                 weights[name] -= self.training.lr * velocity[name]
         return weights
+
+    def _gradients(self, weights, inputs, targets, draw):
+        logits, backward = forward(self.layers, weights, inputs, draw, train=True)
+        return backward(cross_entropy_gradient(logits, targets))
+
+    def _private_gradients(self, weights, inputs, targets, divisor, draw):
+        total = {name: np.zeros_like(array) for name, array in weights.items()}
+        for index in range(len(inputs)):
+            one = slice(index, index + 1)
+            add_clipped(total, self._gradients(weights, inputs[one], targets[one], draw), self.privacy.max_grad_norm)
+        self._add_noise(total)
+        return {name: array / divisor for name, array in total.items()}
+
+    def _add_noise(self, total):
+        deviation = self.privacy.noise_multiplier * self.privacy.max_grad_norm
+        for array in total.values():
+            array += self.noise.normal(scale=deviation, size=array.shape)
+
+    def mechanism(self):
+        if self.privacy is None:
+            return None
+        steps = self.noised_rounds if self.privacy.unit == "client" else self.noised_steps
+        return Mechanism(self.privacy.noise_multiplier, self.privacy.max_grad_norm, steps, ())
 
     def weights(self):
         return {name: array.astype(np.float32) for name, array in self.current.items()}
@@ -64,6 +116,13 @@ class Adapter(Backend):
             for start in range(0, len(inputs), 100)
         ]
         return np.concatenate(parts).astype(np.float32)
+
+
+def add_clipped(total, arrays, most):
+    """Add to `total` the `arrays`, scaled down together to an L2 norm of at most `most`."""
+    norm = np.sqrt(sum((array**2).sum() for array in arrays.values()))
+    for name, array in arrays.items():
+        total[name] += array * min(1.0, most / norm if norm else 1.0)
 
 
 def cross_entropy_gradient(logits, targets):
@@ -157,6 +216,27 @@ def norm(layer, weights, value, draw, train):
     return scale.reshape(column) * normal + shift.reshape(column), back
 
 
+def group_norm(layer, weights, value, draw, train):
+    """Wu and He 2018, section 3: each example by itself, over a group's channels, height and width."""
+    scale, shift = (weights[layer["name"] + "." + part].reshape(1, -1, 1, 1) for part in ("scale", "shift"))
+    grouped = value.reshape(len(value), layer["groups"], -1)
+    deviation = np.sqrt(grouped.var(axis=2, keepdims=True) + EPSILON)
+    normal = (grouped - grouped.mean(axis=2, keepdims=True)) / deviation
+
+    def back(gradient):
+        spread = normal.reshape(value.shape)
+        own = {
+            layer["name"] + ".scale": (gradient * spread).sum(axis=(0, 2, 3)),
+            layer["name"] + ".shift": gradient.sum(axis=(0, 2, 3)),
+        }
+        scaled_gradient = (gradient * scale).reshape(grouped.shape)
+        centred = scaled_gradient - scaled_gradient.mean(axis=2, keepdims=True)
+        inner = (centred - normal * (scaled_gradient * normal).mean(axis=2, keepdims=True)) / deviation
+        return inner.reshape(value.shape), own
+
+    return scale * normal.reshape(value.shape) + shift, back
+
+
 def relu(layer, weights, value, draw, train):
     return np.maximum(value, 0.0), lambda gradient: (gradient * (value > 0), {})
 
@@ -215,6 +295,7 @@ def softmax_layer(layer, weights, value, draw, train):
 LAYERS = {
     "conv": conv,
     "norm": norm,
+    "group_norm": group_norm,
     "relu": relu,
     "pool": pool,
     "dropout": dropout,

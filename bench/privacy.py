@@ -1,0 +1,116 @@
+"""What a plan's noise spends: whose data were released how often, and the epsilon that follows.
+
+Accounting stands here, outside the backends, from the plan alone, so that it is the same for all of them; what a
+backend's framework says of itself is put beside it and has to agree.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench import accountant
+from bench.accountant import Releases
+from bench.plan import Plan, sampling_rate
+from bench.spec import Privacy, Spec
+
+# How far a framework's figure may be from ours: a little below (rounding), more above (its orders may be coarser).
+BELOW, ABOVE, SLACK = 0.01, 0.05, 0.02
+
+ASSUMPTIONS = {
+    ("example", "poisson"): "each example joins each batch of its client by itself (Poisson), by a draw that nobody"
+    " else knows; neighbours: one example more or less; the maximum over clients, whose data are disjoint",
+    ("example", "shuffled"): "an example is in one batch a local epoch, and the order is known: no amplification;"
+    " neighbours: one example's gradient zeroed out; the maximum over clients, whose data are disjoint",
+    ("client", "poisson"): "each client joins each round by itself (Poisson), by a draw that nobody else knows;"
+    " neighbours: one client more or less; the server is trusted with the updates",
+    ("client", "shuffled"): "cohorts of a fixed size, known to all: no amplification; neighbours: one client's update"
+    " zeroed out; the server is trusted with the updates",
+}
+
+
+def releases(spec: Spec, plan: Plan, sampling: str | None = None) -> list[Releases]:
+    """Return what is released of each unit's data in all rounds; of every client, or of anyone in Poisson cohorts.
+
+    `sampling` asks for what another way of drawing the same number of batches would release.
+    """
+    privacy = _privacy(spec)
+    sampling = sampling or privacy.sampling
+    federation = spec.federation
+    if privacy.unit == "client" and sampling == "poisson":
+        return [Releases(federation.cohort_size / federation.clients, federation.rounds)]
+    taken_part = np.bincount(plan.arrays["cohort_clients"], minlength=federation.clients)
+    if privacy.unit == "client":
+        return [Releases(1.0, int(rounds)) for rounds in taken_part]
+    if sampling == "shuffled":
+        return [Releases(1.0, int(rounds) * federation.local_epochs) for rounds in taken_part]
+    size = spec.training.batch_size
+    return [
+        Releases(sampling_rate(size, int(held)), int(rounds) * federation.local_epochs * math.ceil(held / size))
+        for held, rounds in zip(np.diff(plan.arrays["part_offsets"]), taken_part, strict=True)
+    ]
+
+
+def noise_multiplier(spec: Spec, plan: Plan) -> float:
+    """Return the noise multiplier: as given, or the smallest that keeps to target_epsilon.
+
+    Raises UserError where no noise can.
+    """
+    privacy = _privacy(spec)
+    if privacy.noise_multiplier is not None:
+        return privacy.noise_multiplier
+    assert privacy.target_epsilon is not None
+    return accountant.noise_for(privacy.target_epsilon, releases(spec, plan), privacy.delta)
+
+
+def entry(spec: Spec, plan: Plan, noise: float, own: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+    """Return what a run spent, for the comparison; `own` are the framework's own figures (`bench.backend.Figure`)."""
+    privacy = _privacy(spec)
+    spent = accountant.largest(noise, releases(spec, plan), privacy.delta)
+    figures = [dict(figure) for figure in own or ()]
+    return {
+        "unit": privacy.unit,
+        "engine": privacy.engine,
+        "sampling": privacy.sampling,
+        "noise_multiplier": noise,
+        "target_epsilon": privacy.target_epsilon,
+        "max_grad_norm": privacy.max_grad_norm,
+        "delta": privacy.delta,
+        "noise_seed": privacy.noise_seed,
+        "epsilon_rdp": plain(spent.rdp),
+        "epsilon_pld": plain(spent.pld),
+        "own": [figure | {"epsilon": plain(figure["epsilon"])} for figure in figures],
+        "disagreements": [text for figure in figures if (text := _disagreement(spec, plan, noise, figure))],
+        "assumption": ASSUMPTIONS[privacy.unit, privacy.sampling],
+    }
+
+
+def plain(epsilon: float | None) -> float | str | None:
+    """Return epsilon as JSON can tell it: infinity by its name. `float` reads it back."""
+    return "inf" if epsilon == math.inf else epsilon
+
+
+def _disagreement(spec: Spec, plan: Plan, noise: float, figure: Mapping[str, Any]) -> str | None:
+    """Say where the framework's figure is not what ours is under the assumption that it makes."""
+    if figure["epsilon"] is None:
+        return None
+    assumed = releases(spec, plan, figure["sampling"])
+    spent = accountant.largest(noise, assumed, _privacy(spec).delta)
+    ours = spent.rdp if figure["accountant"] == "rdp" else spent.pld
+    if agree(ours, figure["epsilon"]):
+        return None
+    kind = figure["accountant"].upper()
+    return f"{figure['name']} says epsilon {figure['epsilon']:.4g} where fedbench's {kind} accountant has {ours:.4g}"
+
+
+def agree(ours: float, own: float) -> bool:
+    """Tell whether two figures that should be the same are."""
+    if math.isinf(ours) or math.isinf(own):
+        return ours == own
+    return ours * (1 - BELOW) - SLACK <= own <= ours * (1 + ABOVE) + SLACK
+
+
+def _privacy(spec: Spec) -> Privacy:
+    assert spec.privacy is not None
+    return spec.privacy
