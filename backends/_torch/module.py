@@ -29,6 +29,8 @@ def _layer(layer):
         return nn.Linear(layer["in"], layer["out"])
     if kind == "norm":
         return nn.BatchNorm2d(layer["channels"], eps=1e-5, momentum=0.1)
+    if kind == "group_norm":
+        return nn.GroupNorm(layer["groups"], layer["channels"], eps=1e-5)
     if kind == "relu":
         return nn.ReLU()
     if kind == "pool":
@@ -51,12 +53,17 @@ def build(layers):
 
 def canonical_tensors(model, names):
     """Return name -> the model's own tensor (parameter or buffer) for canonical `names`, in that order."""
+    return OrderedDict((name, own.detach()) for name, own in canonical_parameters(model, names).items())
+
+
+def canonical_parameters(model, names):
+    """Return the same as Parameters, which know of gradients."""
     state = model.state_dict(keep_vars=True)
-    tensors = OrderedDict()
+    found = OrderedDict()
     for name in names:
         layer, part = name.split(".")
-        tensors[name] = state["{}.{}".format(layer, _PARTS.get(part, part))].detach()
-    return tensors
+        found[name] = state["{}.{}".format(layer, _PARTS.get(part, part))]
+    return found
 
 
 def set_weights(tensors, values):

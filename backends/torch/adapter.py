@@ -11,7 +11,13 @@
 # [tool.bench]
 # framework = "torch"
 # imports = ["torch"]
-# needs = ["_torch/module.py", "_torch/feeding.py"]
+# needs = [
+#     "_torch/module.py",
+#     "_torch/feeding.py",
+#     "_torch/noise.py",
+#     "_torch/opacus_privacy.py",
+#     "_torch/fused_privacy.py",
+# ]
 # loader = "DataLoader, a sample at a time"
 # decoder = "Pillow"
 # ///
@@ -21,17 +27,20 @@ import numpy as np
 import torch
 from _torch import feeding, module
 
-from bench.backend import Backend, Unsupported
+from bench.backend import Backend, Mechanism, Unsupported
 
 
 class Adapter(Backend):
     """Federated averaging (McMahan et al. 2017, algorithm 1) in plain torch."""
 
     loaders = ("gather", "framework")
+    private = (("example", "stock"), ("example", "fused"), ("client", "stock"))
 
     def open(self, job, weights):
         if job.device == "cuda" and not torch.cuda.is_available():
             raise Unsupported("timing.device = cuda: torch finds no CUDA device here")
+        if job.privacy and job.training.compile:
+            raise Unsupported("training.compile with privacy: Opacus takes gradients of single examples by hooks")
         torch.set_num_threads(job.threads)
         self.device = torch.device(job.device)
         self.training = job.training
@@ -39,6 +48,24 @@ class Adapter(Backend):
         self.tensors = module.canonical_tensors(self.model, weights)
         module.set_weights(self.tensors, weights)
         self.run_model = torch.compile(self.model) if job.training.compile else self.model
+        self.privacy = job.privacy
+        self.sgd = self.server = None
+        if job.privacy:
+            self._open_privacy(job.privacy)
+
+    def _open_privacy(self, privacy):
+        if privacy.engine == "fused":
+            from _torch import fused_privacy
+
+            self.sgd = fused_privacy.ExampleLevel(self.model, self.training, privacy, self.device)
+            return
+        from _torch import opacus_privacy
+
+        if privacy.unit == "example":
+            self.sgd = opacus_privacy.ExampleLevel(self.model, self.training, privacy, self.device)
+        else:
+            parameters = module.canonical_parameters(self.model, self.tensors)
+            self.server = opacus_privacy.ClientLevel(parameters, privacy, self.device)
 
     def load(self, files, loading):
         self.targets = torch.from_numpy(np.array(files.labels)).to(self.device)
@@ -47,6 +74,13 @@ class Adapter(Backend):
 
     def round(self, work, feed):
         start = {name: tensor.clone() for name, tensor in self.tensors.items()}
+        if self.server:
+            self._private_average(work, feed, start)
+        else:
+            self._average(work, feed, start)
+        self._wait()
+
+    def _average(self, work, feed, start):
         total = {name: torch.zeros_like(tensor) for name, tensor in self.tensors.items()}
         examples = sum(client.examples for client in work.clients)
         for client in work.clients:
@@ -55,24 +89,47 @@ class Adapter(Backend):
             for name, tensor in self.tensors.items():
                 total[name].add_(tensor, alpha=client.examples / examples)
         module.set_weights(self.tensors, total)
-        self._wait()
+
+    def _private_average(self, work, feed, start):
+        for client in work.clients:
+            module.set_weights(self.tensors, start)
+            self._train(client, feed)
+            self.server.add(start, self.tensors)
+        module.set_weights(self.tensors, start)
+        self.server.finish()
 
     def _train(self, client, feed):
         torch.manual_seed(client.seed)
         self.model.train()
+        step = self.sgd.begin(client) if self.sgd else self._plain_sgd()
+        fed = feed([batch for batch in client.batches if len(batch)])
+        for batch, divisor in zip(client.batches, client.divisors):
+            inputs = feeding.scaled(next(fed)).to(self.device) if len(batch) else None
+            picked = torch.from_numpy(np.array(batch, np.int64)).to(self.device)
+            step(inputs, self.targets[picked], divisor)
+
+    def _plain_sgd(self):
         optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=self.training.lr,
             momentum=self.training.momentum,
             weight_decay=self.training.weight_decay,
         )
-        for batch, samples in zip(client.batches, feed(client.batches)):
-            inputs = feeding.scaled(samples).to(self.device)
-            picked = torch.from_numpy(np.array(batch, np.int64)).to(self.device)
+
+        def step(inputs, targets, divisor):
             optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(self.run_model(inputs), self.targets[picked])
+            loss = torch.nn.functional.cross_entropy(self.run_model(inputs), targets)
             loss.backward()
             optimizer.step()
+
+        return step
+
+    def mechanism(self):
+        noised = self.sgd or self.server
+        if noised is None:
+            return None
+        told = self.privacy
+        return Mechanism(told.noise_multiplier, told.max_grad_norm, noised.steps(), noised.figures())
 
     def weights(self):
         return module.get_weights(self.tensors)

@@ -1,0 +1,146 @@
+"""Differential privacy by Opacus, shared by every backend that trains with torch.
+
+`PrivacyEngine.make_private` draws batches itself, and fedbench's plan has drawn them; so this takes the parts that the
+engine is made of: `GradSampleModule`, `DPOptimizer` and the accountants. Gradients of single examples come by expanded
+weights, the fastest of Opacus' modes on a CPU. The model is wrapped once for all rounds; each client has an optimizer a
+round, since momentum restarts, and one accountant for good.
+"""
+
+import logging
+import math
+import warnings
+
+import torch
+from _torch import noise
+
+from bench.backend import Figure, Unsupported
+
+try:
+    from opacus import GradSampleModule  # noqa: F401  (its registration of layers)
+    from opacus.accountants import PRVAccountant, RDPAccountant
+    from opacus.grad_sample import GradSampleModuleExpandedWeights
+    from opacus.optimizers import DPOptimizer
+except ImportError as error:
+    raise Unsupported("privacy.engine = stock: Opacus is not in this environment: {}".format(error)) from error
+
+logging.getLogger("opacus").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", module="opacus")
+
+
+class ExampleLevel:
+    """DP-SGD on the clients: each example's gradient clipped, noise on each batch's sum."""
+
+    def __init__(self, model, training, privacy, device):
+        self.model = GradSampleModuleExpandedWeights(model, loss_reduction="sum")
+        self.training = training
+        self.privacy = privacy
+        self.noise = noise.stream(privacy, device)
+        self.accountants = {}
+
+    def begin(self, client):
+        """Return what makes one SGD step: a function of inputs (None: an empty batch), targets and divisor."""
+        optimizer = DPOptimizer(
+            torch.optim.SGD(
+                self.model.parameters(),
+                lr=self.training.lr,
+                momentum=self.training.momentum,
+                weight_decay=self.training.weight_decay,
+            ),
+            noise_multiplier=self.privacy.noise_multiplier,
+            max_grad_norm=self.privacy.max_grad_norm,
+            expected_batch_size=1,
+            generator=self.noise,
+        )
+        accountant = self.accountants.setdefault(client.id, RDPAccountant())
+        optimizer.attach_step_hook(accountant.get_optimizer_hook_fn(client.sampling_rate))
+
+        def step(inputs, targets, divisor):
+            optimizer.zero_grad(set_to_none=True)
+            if inputs is None:
+                _nobody(optimizer)
+            else:
+                loss = torch.nn.functional.cross_entropy(self.model(inputs), targets, reduction="sum")
+                loss.backward()
+            optimizer.expected_batch_size = divisor
+            optimizer.step()
+
+        return step
+
+    def steps(self):
+        """Return client -> noised steps, as Opacus' accountants counted them."""
+        return {client: sum(count for _, _, count in own.history) for client, own in self.accountants.items()}
+
+    def figures(self):
+        """Return Opacus' own epsilons, both of which take Poisson sampling for granted; the largest of all clients."""
+        return figures([own.history for own in self.accountants.values()], self.privacy, "poisson")
+
+
+class ClientLevel:
+    """DP-FedAvg on the server: to Opacus' optimizer a client's update is one example's gradient, negative."""
+
+    def __init__(self, parameters, privacy, device):
+        """`parameters`: name -> torch Parameter, the server's weights."""
+        self.privacy = privacy
+        self.parameters = parameters
+        self.optimizer = DPOptimizer(
+            torch.optim.SGD(parameters.values(), lr=1.0),
+            noise_multiplier=privacy.noise_multiplier,
+            max_grad_norm=privacy.max_grad_norm,
+            expected_batch_size=privacy.cohort_size,
+            generator=noise.stream(privacy, device),
+        )
+        self.accountant = RDPAccountant()
+        self.optimizer.attach_step_hook(self.accountant.get_optimizer_hook_fn(privacy.cohort_rate))
+
+    def add(self, start, end):
+        """Take in one client's weights, before and after its training."""
+        for name, parameter in self.parameters.items():
+            parameter.grad_sample = (start[name] - end[name]).unsqueeze(0)
+        self.optimizer.signal_skip_step(True)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def finish(self):
+        """Add noise to the sum of the clipped updates, and take the step; the weights must be the server's again."""
+        _nobody(self.optimizer)
+        self.optimizer.signal_skip_step(False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def steps(self):
+        """Return the number of noised rounds."""
+        return sum(count for _, _, count in self.accountant.history)
+
+    def figures(self):
+        """Return Opacus' own epsilons, which take Poisson sampling of clients for granted."""
+        return figures([self.accountant.history], self.privacy, "poisson")
+
+
+def figures(histories, privacy, sampling):
+    """Return `Figure`s of the largest epsilon of Opacus' accountants over (noise, rate, steps) `histories`."""
+    distinct = {tuple(history) for history in histories}
+    return [
+        Figure(name, kind, sampling, _largest(accountant, distinct, privacy))
+        for name, kind, accountant in (("Opacus RDP", "rdp", RDPAccountant), ("Opacus PRV", "pld", PRVAccountant))
+    ]
+
+
+def _largest(accountant, histories, privacy):
+    if not privacy.noise_multiplier:
+        return math.inf
+    epsilons = []
+    for history in histories:
+        own = accountant()
+        own.history = list(history)
+        try:
+            epsilons.append(float(own.get_epsilon(privacy.delta)))
+        except Exception:  # PRV gives up at large epsilon, in several ways
+            return None
+    found = max(epsilons)
+    return None if math.isnan(found) else found
+
+
+def _nobody(optimizer):
+    """Say that no example takes part: Opacus' modes raise on an empty batch."""
+    for parameter in optimizer.params:
+        parameter.grad_sample = parameter.new_zeros((0, *parameter.shape))
