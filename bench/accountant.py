@@ -190,7 +190,7 @@ def _by_rdp(noise: float, releases: Releases, delta: float) -> float:
     if noise == 0:
         return math.inf
     composed = (releases.steps * renyi.divergences(noise, releases.rate)).tolist()
-    epsilon, _ = rdp.compute_epsilon(renyi.ORDERS.tolist(), composed, delta)
+    epsilon, _ = rdp.compute_epsilon(renyi.ORDERS, composed, delta)
     return float(epsilon)
 
 
@@ -200,19 +200,22 @@ def _by_pld(noise: float, releases: Releases, delta: float) -> float:
     if bound == 0 or bound > _BEYOND_FLOATS:
         return bound
     if releases.rate == 1:
-        exact = dp_accounting.get_epsilon_gaussian(noise / math.sqrt(releases.steps), delta)
+        with np.errstate(all="ignore"):
+            exact = dp_accounting.get_epsilon_gaussian(noise / math.sqrt(releases.steps), delta)
         return min(bound, float(exact))
     wanted = delta - _ROUNDING * releases.steps
-    interval = _interval(noise, releases, bound)
-    if wanted <= 0 or interval is None:
+    if wanted <= 0:
         return bound
-    accountant = pld.PLDAccountant(value_discretization_interval=interval)
     event = dp_accounting.PoissonSampledDpEvent(releases.rate, dp_accounting.GaussianDpEvent(noise))
     try:
         with np.errstate(all="ignore"):
+            interval = _interval(noise, releases, bound)
+            if interval is None:
+                return bound
+            accountant = pld.PLDAccountant(value_discretization_interval=interval)
             accountant.compose(event, releases.steps)
             return _smallest_epsilon(accountant.get_delta, wanted, bound)
-    except (ValueError, ArithmeticError, IndexError):  # the library's, of figures that floats can't hold
+    except (ValueError, ArithmeticError, IndexError):  # of figures that floats can't hold
         return bound
 
 

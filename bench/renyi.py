@@ -20,22 +20,23 @@ _ROUNDING = 1e-14  # more than the sum can be off
 # figure), thousands for one of 0.01. Then dp-accounting's own, so that the result is never above its.
 _OWN = np.geomspace(0.0101, 1e4, 200) + 1
 _USUAL = (*(1 + tenth / 10 for tenth in range(1, 100)), *range(11, 64), 128, 256, 512, 1024)
-ORDERS = np.array(sorted({*_OWN.tolist(), *map(float, _USUAL)}))
+ORDERS = tuple(sorted({*_OWN.tolist(), *map(float, _USUAL)}))
 
 
 @lru_cache(maxsize=512)
-def divergences(noise_multiplier: float, rate: float) -> npt.NDArray[np.float64]:
-    """Return the Renyi divergence of one release at every one of ORDERS, float64 (orders,).
+def divergences(noise_multiplier: float, rate: float, orders: tuple[float, ...] = ORDERS) -> npt.NDArray[np.float64]:
+    """Return the Renyi divergence of one release at each of `orders`, all above 1, float64 (orders,).
 
     `noise_multiplier` > 0, 0 < `rate` <= 1. Never below the true one but for rounding; inf where that's too large
     for a float. Neighbours: one example added or removed. At rate 1, order / (2 noise^2) (Mironov 2017, proposition 7).
     """
     with np.errstate(all="ignore"):
-        gaussian = ORDERS / 2 / noise_multiplier / noise_multiplier
+        at = np.array(orders, np.float64)
+        gaussian = at / 2 / noise_multiplier / noise_multiplier
         if rate == 1:
             return gaussian
         # (1 - q + q r)^a <= 1 - q + q r^a, since x^a is convex.
-        moments = (ORDERS - 1) * gaussian
+        moments = (at - 1) * gaussian
         closed = np.where(
             moments < 1,
             np.log1p(rate * np.expm1(np.minimum(moments, 1))),
@@ -43,9 +44,9 @@ def divergences(noise_multiplier: float, rate: float) -> npt.NDArray[np.float64]
         )
         logarithms = closed
         if noise_multiplier >= _LEAST_NOISE:
-            integrals = [_log_moment(noise_multiplier, rate, order) for order in ORDERS]
+            integrals = [_log_moment(noise_multiplier, rate, order) for order in orders]
             logarithms = np.minimum(closed, np.maximum(integrals, 0) + _ROUNDING)
-        return logarithms / (ORDERS - 1)
+        return logarithms / (at - 1)
 
 
 @lru_cache(maxsize=512)
