@@ -269,9 +269,11 @@ def _version(
 def _mount() -> None:
     from bench.data_commands import app as data
     from bench.env_commands import app as env
+    from bench.privacy_commands import app as privacy
 
     app.add_typer(data, name="data")
     app.add_typer(env, name="env")
+    app.add_typer(privacy, name="privacy")
 
 
 def main() -> NoReturn:

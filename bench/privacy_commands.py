@@ -1,0 +1,300 @@
+"""`bench privacy`: what noise spends, the noise or the steps that a budget allows, and the study's own figures."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.accountant import Releases, Spent
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Reckon with differential privacy, without training.
+
+    \b
+    bench privacy epsilon --noise 1.1 --samples 60000 --batch-size 256 --epochs 60
+    bench privacy noise --epsilon 3 --samples 1004 --batch-size 20 --epochs 44
+    bench privacy steps --epsilon 3 --noise 1.1 --rate 0.02
+    bench privacy deck     the study's epsilons, and what they mean
+
+    RDP (Renyi DP) and PLD (privacy loss distributions) are both upper bounds,
+    PLD the tighter. They hold for one client; over clients whose data are
+    disjoint the largest counts. bench run reports both for its own plan.
+    """,
+)
+
+
+class Sampling(StrEnum):
+    """How a batch comes by its examples."""
+
+    POISSON = "poisson"
+    SHUFFLED = "shuffled"
+
+
+Noise = Annotated[
+    float, typer.Option("--noise", help="Noise multiplier: the noise's standard deviation over the clipping norm.")
+]
+Target = Annotated[float, typer.Option("--epsilon", help="The epsilon to keep to, by PLD.")]
+Rate = Annotated[
+    float | None, typer.Option(help="How likely an example is to be in a batch; or give --samples and --batch-size.")
+]
+Samples = Annotated[int | None, typer.Option(min=1, help="Examples of one client.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Examples in a batch; the rate is batch size / samples.")]
+Steps = Annotated[int | None, typer.Option(help="Batches in all (shuffled, without --samples: epochs); or --epochs.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=0, help="Local epochs in all, each of samples / batch size steps, rounded up.")
+]
+Delta = Annotated[float, typer.Option(help="Well below 1 / samples.")]
+How = Annotated[
+    Sampling,
+    typer.Option(help="poisson: each example joins each batch by itself. shuffled: one release an epoch, unamplified."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document; infinity as the string inf.")]
+
+
+@app.command()
+def epsilon(
+    noise: Noise,
+    rate: Rate = None,
+    samples: Samples = None,
+    batch_size: BatchSize = None,
+    steps: Steps = None,
+    epochs: Epochs = None,
+    delta: Delta = 1e-5,
+    sampling: How = Sampling.POISSON,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what epsilon a noise multiplier spends.
+
+    \b
+    bench privacy epsilon --noise 1.5 --rate 0.04 --steps 2250
+    bench privacy epsilon --noise 1 --samples 1004 --batch-size 20 --epochs 44 --delta 1e-4
+    bench privacy epsilon --noise 1 --epochs 44 --delta 1e-4 --sampling shuffled
+    """
+    from bench import accountant
+
+    work = _Work(rate, samples, batch_size, steps, epochs, sampling)
+    releases = work.releases()
+    _print(work, {"noise_multiplier": noise}, releases, delta, accountant.spent(noise, releases, delta), as_json)
+
+
+@app.command(name="noise")
+def find_noise(
+    target: Target,
+    rate: Rate = None,
+    samples: Samples = None,
+    batch_size: BatchSize = None,
+    steps: Steps = None,
+    epochs: Epochs = None,
+    delta: Delta = 1e-5,
+    sampling: How = Sampling.POISSON,
+    as_json: AsJson = False,
+) -> None:
+    """Find the smallest noise multiplier that keeps to an epsilon, rounded up to four figures.
+
+    \b
+    bench privacy noise --epsilon 3 --rate 0.02 --steps 2244
+    bench privacy noise --epsilon 3 --samples 1004 --batch-size 20 --epochs 44 --delta 1e-4
+    bench privacy noise --epsilon 3 --epochs 44 --sampling shuffled
+    """
+    from bench import accountant
+
+    work = _Work(rate, samples, batch_size, steps, epochs, sampling)
+    releases = work.releases()
+    noise = accountant.noise_for(target, [releases], delta)
+    found = {"target_epsilon": target, "noise_multiplier": noise}
+    _print(work, found, releases, delta, accountant.spent(noise, releases, delta), as_json)
+
+
+@app.command(name="steps")
+def find_steps(
+    target: Target,
+    noise: Noise,
+    rate: Rate = None,
+    samples: Samples = None,
+    batch_size: BatchSize = None,
+    delta: Delta = 1e-5,
+    sampling: How = Sampling.POISSON,
+    as_json: AsJson = False,
+) -> None:
+    """Find how many steps (shuffled: epochs) keep to an epsilon.
+
+    \b
+    bench privacy steps --epsilon 3 --noise 1.1 --rate 0.02
+    bench privacy steps --epsilon 3 --noise 1.1 --samples 1004 --batch-size 20 --delta 1e-4
+    bench privacy steps --epsilon 8 --noise 4 --sampling shuffled
+    """
+    from bench import accountant
+    from bench.accountant import Releases
+
+    work = _Work(rate, samples, batch_size, None, None, sampling)
+    one = Releases(work.sampling_rate(), 1)
+    most = accountant.steps_for(target, noise, one.rate, delta)
+    if most == 0:
+        least = accountant.spent(noise, one, delta).pld
+        raise UserError(
+            f"target epsilon {target:g} can't be met: one {work.unit} at noise multiplier {noise:g} already spends"
+            f" {_figure(least)} at delta {delta:g}; allow more epsilon, or find the noise with bench privacy noise"
+        )
+    releases = Releases(one.rate, most)
+    found = {"target_epsilon": target, "noise_multiplier": noise}
+    _print(work, found, releases, delta, accountant.spent(noise, releases, delta), as_json)
+
+
+@app.command()
+def deck(as_json: AsJson = False) -> None:
+    """Compute the study's published epsilons once more, tell what its training really spent, and why they differ.
+
+    \b
+    bench privacy deck
+    bench privacy deck --json
+    """
+    from bench import privacy_study
+
+    if as_json:
+        _print_json(privacy_study.document())
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    own = privacy_study.study()
+    columns = "noise", "published", "recomputed", "Poisson\nRDP", "Poisson\nPLD", "shuffled\nRDP", "shuffled\nPLD"
+    title = f"Epsilon at delta {own.delta:g}: {own.rounds} rounds, clipping norm {own.max_grad_norm:g}"
+    table = Table(*columns, "accuracy\n(%)", title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    for row in privacy_study.rows():
+        spent = (row.poisson.rdp, row.poisson.pld, row.shuffled.rdp, row.shuffled.pld)
+        told = (f"{row.published:.1f}", f"{row.recomputed:.1f}", *map(_figure, spent), f"{row.accuracy:.2f}")
+        table.add_row(f"{row.noise_multiplier:g}", *told)
+    Console().print(table)
+    print("Published and accuracy: the study's. Poisson: had its batches been drawn so. Shuffled: as they were.")
+    for number, reason in enumerate(privacy_study.reasons(), 1):
+        print(f"{number}. {reason}")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is released, as the options tell it."""
+
+    rate: float | None
+    samples: int | None
+    batch_size: int | None
+    steps: int | None
+    epochs: int | None
+    sampling: Sampling
+
+    @property
+    def unit(self) -> str:
+        return "step" if self.sampling is Sampling.POISSON else "epoch"
+
+    @property
+    def assumption(self) -> str:
+        if self.sampling is Sampling.SHUFFLED:
+            return (
+                "shuffled: an example is in one batch an epoch, and the order may be known, so an epoch is one release"
+                " and no amplification is claimed. Neighbours: one example's gradient zeroed out."
+            )
+        return (
+            "Poisson: each example joins each batch by itself, by a draw that nobody else knows. Neighbours: one"
+            " example added or removed. Batches of a fixed size, shuffled, aren't that: --sampling shuffled."
+        )
+
+    @property
+    def steps_an_epoch(self) -> int | None:
+        """None without --samples and --batch-size."""
+        if (self.samples is None) != (self.batch_size is None):
+            given, lacking = ("--samples", "--batch-size") if self.batch_size is None else ("--batch-size", "--samples")
+            raise UserError(f"{given}: needs {lacking} beside it")
+        if self.samples is None or self.batch_size is None:
+            return None
+        return math.ceil(self.samples / self.batch_size)
+
+    def sampling_rate(self) -> float:
+        """Return the rate; raise UserError where options lack or contradict each other."""
+        an_epoch = self.steps_an_epoch
+        if self.sampling is Sampling.SHUFFLED:
+            if self.rate is not None:
+                raise UserError("--rate: shuffled batches claim no amplification; leave --rate out, or draw by poisson")
+            return 1.0
+        if self.rate is not None and an_epoch is not None:
+            raise UserError("--rate: give it, or --samples and --batch-size; not both")
+        if self.rate is not None:
+            return self.rate
+        if self.samples is None or self.batch_size is None:
+            raise UserError("the sampling rate is missing: give --rate, or --samples and --batch-size")
+        return min(1.0, self.batch_size / self.samples)
+
+    def releases(self) -> "Releases":
+        """Return what is released; raise UserError where options lack or contradict each other."""
+        from bench.accountant import Releases
+
+        rate, an_epoch = self.sampling_rate(), self.steps_an_epoch
+        if (self.steps is None) == (self.epochs is None):
+            what = "is missing" if self.steps is None else "is given twice"
+            raise UserError(f"the length of the training {what}: give --steps or --epochs, one of them")
+        if self.sampling is Sampling.SHUFFLED:
+            return Releases(rate, self._epochs(an_epoch))
+        if self.steps is not None:
+            return Releases(rate, self.steps)
+        if an_epoch is None or self.epochs is None:
+            raise UserError("--epochs: needs --samples and --batch-size, which tell the steps of an epoch; or --steps")
+        return Releases(rate, self.epochs * an_epoch)
+
+    def _epochs(self, an_epoch: int | None) -> int:
+        if self.epochs is not None:
+            return self.epochs
+        assert self.steps is not None
+        return self.steps if an_epoch is None else math.ceil(self.steps / an_epoch)
+
+
+def _print(
+    work: _Work, found: dict[str, float], releases: "Releases", delta: float, spent: "Spent", as_json: bool
+) -> None:
+    if as_json:
+        _print_json(
+            {
+                **found,
+                "sampling": str(work.sampling),
+                "rate": releases.rate,
+                f"{work.unit}s": releases.steps,
+                "delta": delta,
+                "epsilon": asdict(spent),
+                "assumption": work.assumption,
+            }
+        )
+        return
+    lines = {key.replace("_", " "): f"{value:.4g}" for key, value in found.items()}
+    if work.sampling is Sampling.POISSON:
+        lines["sampling rate"] = f"{releases.rate:.4g}"
+    an_epoch = work.steps_an_epoch
+    told = f" ({releases.steps / an_epoch:.4g} epochs)" if an_epoch and work.sampling is Sampling.POISSON else ""
+    lines[f"{work.unit}s"] = f"{releases.steps}{told}"
+    lines["delta"] = f"{delta:g}"
+    lines["epsilon, RDP"] = _figure(spent.rdp)
+    lines["epsilon, PLD"] = _figure(spent.pld)
+    for name, text in lines.items():
+        print(f"{name:<16}  {text}")
+    print(f"Assumed, {work.assumption}")
+
+
+def _figure(epsilon: float) -> str:
+    return "infinite" if math.isinf(epsilon) else f"{epsilon:.4g}"
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(_strict(document), indent=1, allow_nan=False))
+
+
+def _strict(value: Any) -> Any:
+    """JSON has no infinity."""
+    if isinstance(value, dict):
+        return {key: _strict(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_strict(entry) for entry in value]
+    return "inf" if value == math.inf else value
