@@ -13,13 +13,14 @@ import numpy as np
 from bench import forms, pagecache
 from bench.backend import Unsupported
 
-Client = namedtuple("Client", "id batches examples seed sampling_rate divisors")
+Client = namedtuple("Client", "id batches examples seed held sampling_rate divisors")
 Client.__doc__ = """One client's part in a round.
 
 id: int; batches: list of int32 arrays, the samples of each batch in order; examples: int, the client's weight in
 the average: their total or, where batches are Poisson draws, what they are drawn from; seed: int, non-negative 63
-bits, for draws such as dropout masks, never for privacy's noise; sampling_rate: float, batch size / samples held, at
-most 1; divisors: list of float, what each batch's clipped and noised sum is divided by where privacy is by example.
+bits, for draws such as dropout masks, never for privacy's noise; held: int, the samples that the client holds;
+sampling_rate: float, batch size / held, at most 1; divisors: list of float, what each batch's clipped and noised
+sum is divided by where privacy is by example.
 """
 
 Work = namedtuple("Work", "number clients")
@@ -122,6 +123,7 @@ class Job:
             batches,
             int(self._plan["slot_examples"][slot]),
             int(self._plan["slot_seeds"][slot]),
+            held,
             expected / held,
             [float(expected if drawn else len(batch)) for batch in batches],
         )

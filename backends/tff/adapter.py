@@ -12,7 +12,7 @@
 # [tool.bench]
 # framework = "tensorflow-federated"
 # imports = ["tensorflow_federated"]
-# needs = ["_tensorflow/feeding.py"]
+# needs = ["_tensorflow/feeding.py", "_tensorflow/layers.py", "_tensorflow/private_examples.py"]
 # loader = "tf.data, a sample at a time (packed and memory: a batch)"
 # decoder = "tf.io.decode_image"
 # ///
@@ -24,11 +24,11 @@ be seeded anew each step, and TFF throws away what Keras batch normalisation mov
 
 import os
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 import numpy as np
 
-from bench.backend import Backend, Unsupported
+from bench.backend import Backend, Mechanism, Unsupported
 from bench.job import scaled
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
@@ -36,39 +36,62 @@ warnings.filterwarnings("ignore")
 
 import tensorflow as tf  # noqa: E402
 import tensorflow_federated as tff  # noqa: E402
-from _tensorflow import feeding  # noqa: E402
+from _tensorflow import feeding, layers, private_examples  # noqa: E402
 
-EPSILON, MOVE = 1e-5, 0.1  # batch normalisation
+MOVE = 0.1  # of batch normalisation's statistics
 STATISTICS = ("mean", "variance")
 PREDICTED_AT_ONCE = 500
-AXES = {"conv": (2, 3, 1, 0), "dense": (1, 0)}  # of a canonical kernel, in TensorFlow's order
 
 
 class Adapter(Backend):
-    """`tff.learning.algorithms.build_weighted_fed_avg`, weighted by each client's examples."""
+    """`tff.learning.algorithms.build_weighted_fed_avg`, weighted by each client's examples.
+
+    With privacy by client, TFF's `build_unweighted_fed_avg` with its `DifferentiallyPrivateFactory` on the server; by
+    example, a client work of our own around TensorFlow Privacy's optimizer, see `_tensorflow/private_examples.py`.
+    """
 
     loaders = ("gather", "framework")
+    private = (("example", "stock"), ("example", "fused"), ("client", "stock"))
 
     def open(self, job, weights):
         _refuse(job)
         tf.config.threading.set_intra_op_parallelism_threads(job.threads)
         tf.config.threading.set_inter_op_parallelism_threads(job.threads)
         self.layers = job.layers
-        self.layout = Layout(job.layers, job.shape)
+        self.layout = layers.Layout(job.layers, job.shape)
         self.names = tuple(weights)
+        self.shape = job.shape
         channels, height, width = job.shape
         self.image_spec = tf.TensorSpec((None, height, width, channels), tf.float32)
         native = self.layout.native(weights)
-        self.process = tff.learning.algorithms.build_weighted_fed_avg(
-            self._model(native),
-            client_optimizer_fn=_client_optimizer(self.names, job.training),
-            server_optimizer_fn=tff.learning.optimizers.build_sgdm(1.0),
-            loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,  # 20-25 % less CPU than reduce
-        )
+        self.privacy = job.privacy
+        self.batch_size = job.training.batch_size
+        self.noised_rounds, self.noised_steps, self.held = 0, Counter(), {}
+        self.process = self._process(native, job.training)
         start = tff.learning.models.ModelWeights(native, ())
         self.state = self.process.set_model_weights(self.process.initialize(), start)
         self.forward = tf.function(
             lambda weights, images, seed: self._logits(weights, images, seed)[0], reduce_retracing=True
+        )
+
+    def _process(self, native, training):
+        optimizer = _client_optimizer(self.names, training)
+        if self.privacy is None:
+            return tff.learning.algorithms.build_weighted_fed_avg(
+                self._model(native), optimizer, **_as_averaging_does()
+            )
+        if self.privacy.unit == "client":
+            if self.privacy.noise_seed is not None:
+                raise Unsupported("privacy.noise_seed: TFF draws its own noise and takes no seed")
+            private = tff.aggregators.DifferentiallyPrivateFactory.gaussian_fixed(
+                self.privacy.noise_multiplier, float(self.privacy.cohort_size), self.privacy.max_grad_norm
+            )
+            return tff.learning.algorithms.build_unweighted_fed_avg(
+                self._model(native), optimizer, model_aggregator=private, **_as_averaging_does()
+            )
+        engine = {"stock": private_examples.ByLibrary, "fused": private_examples.Fused}[self.privacy.engine]
+        return private_examples.learning_process(
+            native, self.image_spec, optimizer, engine(self._training_logits, self.privacy).gradients
         )
 
     def load(self, files, loading):
@@ -76,11 +99,43 @@ class Adapter(Backend):
         return feeding.feeder(files, loading)
 
     def round(self, work, feed):
+        if self.privacy and self.privacy.unit == "example":
+            self._private_round(work, feed)
+            return
         datasets = [self._dataset(client, feed) for client in work.clients]
+        if not datasets:
+            datasets = [self._nobody()]
         output = self.process.next(self.state, datasets)
         if _counted(output) != sum(client.examples for client in work.clients):
             raise FloatingPointError(self._left_out(work.clients, datasets))
         self.state = output.state
+        if self.privacy:
+            self.noised_rounds += 1
+
+    def _private_round(self, work, feed):
+        datasets = [self._private_dataset(client, feed) for client in work.clients]
+        output = self.process.next(self.state, datasets)
+        taken, planned = int(output.metrics["client_work"]), sum(len(client.batches) for client in work.clients)
+        if taken != planned:
+            raise ValueError("TFF's clients took {} steps, not {}".format(taken, planned))
+        self.state = output.state
+        for client in work.clients:
+            self.noised_steps[client.id] += len(client.batches)
+            self.held[client.id] = client.held
+
+    def mechanism(self):
+        told = self.privacy
+        if told is None:
+            return None
+        if told.unit == "client":
+            return Mechanism(told.noise_multiplier, told.max_grad_norm, self.noised_rounds, ())
+        own = []
+        if told.engine == "stock":
+            taken = [
+                (held, min(self.batch_size, held), self.noised_steps[client]) for client, held in self.held.items()
+            ]
+            own = [private_examples.statement(taken, told)]
+        return Mechanism(told.noise_multiplier, told.max_grad_norm, dict(self.noised_steps), own)
 
     def weights(self):
         return self.layout.canonical(zip(self.names, self._native_weights()))
@@ -97,8 +152,11 @@ class Adapter(Backend):
     def _native_weights(self):
         return self.process.get_model_weights(self.state).trainable
 
-    def _logits(self, weights, images, seed, training=False):
-        return forward(self.layers, dict(zip(self.names, weights)), images, seed, training)
+    def _logits(self, weights, images, seed, training=False, **tap):
+        return layers.forward(self.layers, dict(zip(self.names, weights)), images, seed, training, **tap)
+
+    def _training_logits(self, weights, images, seed, **tap):
+        return self._logits(weights, images, seed, True, **tap)[0]
 
     def _model(self, native):
         """The layers as a TFF model. Statistics count as trainable: TFF sends and averages only those."""
@@ -123,15 +181,34 @@ class Adapter(Backend):
         )
 
     def _dataset(self, client, feed):
-        seeds = np.random.SeedSequence(client.seed).generate_state(2 * len(client.batches)).view(np.int32)
-        order = np.concatenate(client.batches)
-        samples = np.concatenate([np.asarray(fed) for fed in feed(client.batches)])
-        images = np.ascontiguousarray(scaled(samples).transpose(0, 2, 3, 1))
+        images, labels = self._samples(client, feed)
         inputs = OrderedDict(
             images=_batched(images, client.batches),
-            seed=tf.data.Dataset.from_tensor_slices(seeds.reshape(-1, 2)),
+            seed=tf.data.Dataset.from_tensor_slices(_mask_seeds(client)),
         )
-        return tf.data.Dataset.zip((inputs, _batched(self.labels[order], client.batches)))
+        return tf.data.Dataset.zip((inputs, _batched(labels, client.batches)))
+
+    def _samples(self, client, feed):
+        """Return images float32 (n, height, width, channel) and labels of all the client's batches, end to end."""
+        order = np.concatenate(client.batches)
+        fed = [np.asarray(samples) for samples in feed([batch for batch in client.batches if len(batch)])]
+        channels, height, width = self.shape
+        samples = np.concatenate([np.empty((0, channels, height, width), np.uint8), *fed])
+        return np.ascontiguousarray(scaled(samples).transpose(0, 2, 3, 1)), self.labels[order]
+
+    def _private_dataset(self, client, feed):
+        images, labels = self._samples(client, feed)
+        return private_examples.dataset(images, labels, client, _mask_seeds(client), self.privacy.noise_seed)
+
+    def _nobody(self):
+        """The dataset of a client without a sample, whose update is nothing: TFF needs one client to add noise."""
+        channels, height, width = self.shape
+        images, labels = np.empty((0, height, width, channels), np.float32), np.empty(0, np.int32)
+        inputs = OrderedDict(
+            images=tf.data.Dataset.from_tensor_slices(images).batch(1),
+            seed=tf.data.Dataset.from_tensor_slices(np.empty((0, 2), np.int32)),
+        )
+        return tf.data.Dataset.zip((inputs, tf.data.Dataset.from_tensor_slices(labels).batch(1)))
 
     def _left_out(self, clients, datasets):
         """Say which clients TFF dropped: it does so silently when a client's weights are no longer finite."""
@@ -149,6 +226,18 @@ def _refuse(job):
     if job.device != "cpu":
         reason = "timing.device = {}: TFF's native worker, as its wheel ships it, computes on the CPU"
         raise Unsupported(reason.format(job.device))
+
+
+def _as_averaging_does():
+    return {
+        "server_optimizer_fn": tff.learning.optimizers.build_sgdm(1.0),
+        "loop_implementation": tff.learning.LoopImplementation.DATASET_ITERATOR,  # 20-25 % less CPU than reduce
+    }
+
+
+def _mask_seeds(client):
+    """Seeds of dropout's masks, int32 (batches, 2)."""
+    return np.random.SeedSequence(client.seed).generate_state(2 * len(client.batches)).view(np.int32).reshape(-1, 2)
 
 
 def _batched(samples, batches):
@@ -230,103 +319,3 @@ class DecayAndStatistics(tff.learning.optimizers.Optimizer):
 
     def set_hparams(self, state, hparams):
         return self.sgd.set_hparams(state, hparams)
-
-
-class Layout:
-    """Canonical weights (out, in, height, width) to TensorFlow's (height, width, in, out), and back."""
-
-    def __init__(self, layers, shape):
-        self.axes = {layer["name"] + ".weight": AXES[layer["kind"]] for layer in layers if layer["kind"] in AXES}
-        self.flattened = _flattened(layers, shape)
-
-    def native(self, weights):
-        """Return the arrays in the same order, as TensorFlow lays them out."""
-        return tuple(self._native(name, np.asarray(array)) for name, array in weights.items())
-
-    def canonical(self, native):
-        """Return canonical name -> array of (name, native array) pairs."""
-        return OrderedDict((name, self._canonical(name, np.asarray(array))) for name, array in native)
-
-    def _native(self, name, array):
-        if name in self.flattened:
-            blocks = array.reshape((len(array),) + self.flattened[name]).transpose(2, 3, 1, 0)
-            return np.ascontiguousarray(blocks.reshape(-1, len(array)))
-        if name in self.axes:
-            return np.ascontiguousarray(array.transpose(self.axes[name]))
-        return array
-
-    def _canonical(self, name, array):
-        if name in self.flattened:
-            channels, height, width = self.flattened[name]
-            blocks = array.reshape(height, width, channels, -1).transpose(3, 2, 0, 1)
-            return np.ascontiguousarray(blocks.reshape(len(blocks), -1))
-        if name in self.axes:
-            return np.ascontiguousarray(array.transpose(np.argsort(self.axes[name])))
-        return array
-
-
-def _flattened(layers, shape):
-    """Return weight name -> the (channel, height, width) that were flattened before that dense layer."""
-    found, before = {}, None
-    channels, height, width = shape
-    for layer in layers:
-        if layer["kind"] == "conv":
-            channels = layer["out"]
-            height, width = height - layer["kernel"] + 1, width - layer["kernel"] + 1
-        elif layer["kind"] == "pool":
-            height, width = height // layer["size"], width // layer["size"]
-        elif layer["kind"] == "flatten":
-            before = (channels, height, width)
-        elif layer["kind"] == "dense" and before:
-            found[layer["name"] + ".weight"] = before
-            before = None
-    return found
-
-
-def forward(layers, weights, images, seed, training):
-    """Return logits, and how far the moving statistics are from the batch's.
-
-    That distance is half the squared one, so its gradient by a statistic is statistic - batch's own: it
-    moves the statistics inside TFF's loop, which carries nothing from step to step but the weights.
-    """
-    value, distance = images, tf.constant(0.0)
-    for index, layer in enumerate(layers):
-        kind = layer["kind"]
-        if kind == "norm":
-            value, own = _norm(layer["name"], weights, value, training)
-            distance += own
-        elif kind == "dropout":
-            if training or layer["always"]:
-                mask = tf.random.experimental.stateless_fold_in(seed, index)
-                value = tf.nn.experimental.stateless_dropout(value, layer["rate"], mask)
-        elif kind in ("conv", "dense"):
-            value = _affine(kind, layer["name"], weights, value)
-        else:
-            value = PLAIN[kind](layer, value)
-    return value, distance
-
-
-def _affine(kind, name, weights, value):
-    weight, bias = weights[name + ".weight"], weights[name + ".bias"]
-    product = tf.nn.conv2d(value, weight, 1, "VALID") if kind == "conv" else tf.matmul(value, weight)
-    return tf.nn.bias_add(product, bias)
-
-
-def _norm(name, weights, value, training):
-    scale, shift, mean, variance = (weights[name + "." + part] for part in ("scale", "shift", "mean", "variance"))
-    if not training:
-        return tf.nn.batch_normalization(value, mean, variance, shift, scale, EPSILON), 0.0
-    # the raw operation: tf.nn's wrapper raises epsilon to 1.001e-5. Its variance is the unbiased one.
-    normal = tf.raw_ops.FusedBatchNormV3(
-        x=value, scale=scale, offset=shift, mean=[], variance=[], epsilon=EPSILON, is_training=True
-    )
-    own_mean, own_variance = tf.stop_gradient(normal.batch_mean), tf.stop_gradient(normal.batch_variance)
-    return normal.y, tf.nn.l2_loss(mean - own_mean) + tf.nn.l2_loss(variance - own_variance)
-
-
-PLAIN = {
-    "relu": lambda layer, value: tf.nn.relu(value),
-    "pool": lambda layer, value: tf.nn.max_pool2d(value, layer["size"], layer["size"], "VALID"),
-    "flatten": lambda layer, value: tf.reshape(value, (-1, int(np.prod(value.shape[1:])))),
-    "softmax": lambda layer, value: tf.nn.softmax(value),
-}
