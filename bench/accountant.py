@@ -11,7 +11,7 @@ Neighbours: one example (or client) added or removed. Two figures, both upper bo
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -80,6 +80,16 @@ def largest(noise_multiplier: float, everyone: Iterable[Releases], delta: float)
             break  # nor can anyone after it be above
         most = max(most, _by_pld(noise_multiplier, own, delta))
     return Spent(max(by_rdp.values(), default=0.0), most)
+
+
+def largest_at(noise_multiplier: float, everyone: Iterable[Releases], delta: float, orders: Sequence[float]) -> float:
+    """Return the maximum by Renyi DP at the `orders` of another accountant, to hold its own figure against.
+
+    Errors as in `spent`.
+    """
+    _check_noise(noise_multiplier)
+    _check_delta(delta)
+    return max((_by_rdp(noise_multiplier, own, delta, tuple(orders)) for own in _frontier(everyone)), default=0.0)
 
 
 def noise_for(target_epsilon: float, everyone: Iterable[Releases], delta: float) -> float:
@@ -184,13 +194,13 @@ def _noise_index(target: float, releases: Releases, delta: float, least: int) ->
 
 
 @lru_cache(maxsize=4096)
-def _by_rdp(noise: float, releases: Releases, delta: float) -> float:
+def _by_rdp(noise: float, releases: Releases, delta: float, orders: tuple[float, ...] = renyi.ORDERS) -> float:
     if releases.steps == 0:
         return 0.0
     if noise == 0:
         return math.inf
-    composed = (releases.steps * renyi.divergences(noise, releases.rate)).tolist()
-    epsilon, _ = rdp.compute_epsilon(renyi.ORDERS, composed, delta)
+    composed = (releases.steps * renyi.divergences(noise, releases.rate, orders)).tolist()
+    epsilon, _ = rdp.compute_epsilon(orders, composed, delta)
     return float(epsilon)
 
 

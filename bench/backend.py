@@ -15,12 +15,12 @@ noised sums that were made of its samples; where it is by client, the number of 
 own: list of `Figure`s that the framework itself gives.
 """
 
-Figure = namedtuple("Figure", "name accountant sampling epsilon")
+Figure = namedtuple("Figure", "name accountant sampling epsilon orders")
 Figure.__doc__ = """A framework's own epsilon, the largest of all clients.
 
-name: str, whose it is; accountant: "rdp" or "pld", which of fedbench's two it has to agree with (a numerical
-accountant of the privacy loss counts as pld); sampling: "poisson" or "shuffled", what it takes for granted;
-epsilon: float, or None where the framework can't compute it.
+name: str, whose it is; accountant: what fedbench holds it against, "rdp" (Renyi DP at the `orders`, list of float) or
+"pld" (privacy loss, numerically; orders None); sampling: "poisson" or "shuffled", what it takes for granted; epsilon:
+float, or None where the framework can't compute it.
 """
 
 

@@ -2,21 +2,29 @@
 
 Each case exposes a way of being wrong that an easy one hides: unequal clients (weighting), momentum
 (restarts), odd last batches (dropped ones), several local epochs, drop-outs, weight decay, one channel, samples
-decoded at each access, and a loader with workers (which may draw from the training's random numbers).
+decoded at each access, and a loader with workers (which may draw from the training's random numbers); with privacy,
+empty batches and empty cohorts.
 A backend passes a case when its certificate passes, its evaluation loss is the reference's, and its final weights
-don't depend on how samples were read.
+don't depend on how samples were read. Where privacy adds noise, the weights are those without it, and off by noise of
+the deviation that follows from the spec, never the same twice.
 """
 
+import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench import runner, spec
-from bench.jobs import REFERENCE
+import numpy as np
+import numpy.typing as npt
+
+from bench import privacy, runner, spec
+from bench.errors import UserError
+from bench.jobs import REFERENCE, Prepared
 
 LOSS_TOLERANCE = 1e-3
+NOISE_TOLERANCE = 0.02  # of some 100,000 weights: five times what chance does
 
 _COMMON = {
     "data": {"samples": 90, "image_size": 16},
@@ -24,6 +32,9 @@ _COMMON = {
     "federation": {"clients": 4, "fraction": 0.75, "rounds": 3, "partition": "unequal"},
     "training": {"batch_size": 7, "lr": 0.02, "momentum": 0.8},
 }
+_BY_EXAMPLE = ("training.batch_size=2", "privacy.max_grad_norm=0.5")  # some batches are drawn empty
+_BY_CLIENT = ("privacy.unit=client", "privacy.max_grad_norm=0.05", "federation.clients_per_round=1")
+_QUIET, _LOUD, _LOUDER = (f"privacy.noise_multiplier={noise}" for noise in (0, 1, 2))
 CASES: Mapping[str, Sequence[str]] = {
     "unequal clients, momentum, odd batches": (),
     "several local epochs, weight decay": ("federation.local_epochs=2", "training.weight_decay=0.01"),
@@ -35,8 +46,31 @@ CASES: Mapping[str, Sequence[str]] = {
     "one channel, no momentum": ("data.channels=1", "training.momentum=0.0"),
     "no convolution": ("model.name=mlp",),
     "batch normalisation": ("model.batch_norm=true", "training.lr=0.002"),
+    "group normalisation": ("model.group_norm=true",),
     "image files": ("data.form=image",),
     "the framework's own loader": ("data.form=npy", "data.loader=framework", "data.workers=2"),
+    "private by example, stock: clipping": (*_BY_EXAMPLE, _QUIET),
+    "private by example, stock: noise": (*_BY_EXAMPLE, _LOUD),
+    "private by example, stock: twice the noise": (*_BY_EXAMPLE, _LOUDER),
+    "private by example, fused: clipping": (*_BY_EXAMPLE, "privacy.engine=fused", _QUIET),
+    "private by example, fused: noise": (*_BY_EXAMPLE, "privacy.engine=fused", _LOUD),
+    "private by example, fused: twice the noise": (*_BY_EXAMPLE, "privacy.engine=fused", _LOUDER),
+    "private by example, stock: shuffled, group normalisation, weight decay": (
+        "privacy.sampling=shuffled",
+        "model.group_norm=true",
+        "training.weight_decay=0.01",
+        _QUIET,
+    ),
+    "private by example, fused: shuffled, group normalisation, weight decay": (
+        "privacy.sampling=shuffled",
+        "privacy.engine=fused",
+        "model.group_norm=true",
+        "training.weight_decay=0.01",
+        _QUIET,
+    ),
+    "private by client: clipping": (*_BY_CLIENT, _QUIET),
+    "private by client: noise": (*_BY_CLIENT, _LOUD),
+    "private by client: twice the noise": (*_BY_CLIENT, _LOUDER),
 }
 
 
@@ -58,33 +92,84 @@ def experiment() -> spec.Experiment:
 
 def run(backend: str, out: Path | None, display: runner.Display) -> list[Result]:
     """Run every case. The run folder stays where `out` is given."""
-    with tempfile.TemporaryDirectory(prefix="bench-conformance-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-conformance-") as temporary:
         requests = [REFERENCE, *([backend] if backend != REFERENCE else [])]
-        _, comparison = runner.run(experiment(), requests, out or Path(folder), display, fresh=True)
-    firsts: dict[int, Mapping[str, Any]] = {}
-    for cell in comparison["cells"]:
-        firsts.setdefault(cell["task"], cell)
-    cells = zip(CASES, comparison["cells"], strict=True)
-    return [_judge(name, cell, firsts[cell["task"]]) for name, cell in cells]
+        cases = experiment()
+        folder, comparison = runner.run(cases, requests, out or Path(temporary), display, fresh=True)
+        tasks: dict[int, list[Case]] = {}
+        for name, cell, prepared in zip(CASES, comparison["cells"], runner.prepare(cases, display), strict=True):
+            tasks.setdefault(cell["task"], []).append(Case(name, cell, prepared, folder))
+        results = [_judge(case, task[: task.index(case)]) for task in tasks.values() for case in task]
+    return sorted(results, key=lambda result: list(CASES).index(result.case))
 
 
-def _judge(case: str, cell: Mapping[str, Any], first: Mapping[str, Any]) -> Result:
-    """`first` is the first case that trains the same: how samples are read must make no difference to it."""
-    golden, own = first["runs"][0], cell["runs"][-1]
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A case that was run."""
+
+    name: str
+    cell: Mapping[str, Any]
+    prepared: Prepared
+    folder: Path
+
+    @property
+    def own(self) -> Mapping[str, Any]:
+        """The run of the backend that is judged."""
+        run: Mapping[str, Any] = self.cell["runs"][-1]
+        return run
+
+    @property
+    def noise_multiplier(self) -> float:
+        return self.prepared.noise_multiplier or 0.0
+
+    @property
+    def is_noisy(self) -> bool:
+        return self.noise_multiplier > 0
+
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Return all final weights of the backend, end to end."""
+        for path in self.folder.rglob("weights-*.npz"):
+            if hashlib.sha256(path.read_bytes()).hexdigest() == self.own["weights_sha256"]:
+                with np.load(path) as stored:
+                    return np.concatenate([stored[name].ravel() for name in stored.files]).astype(np.float64)
+        raise UserError(f"{self.folder}: the weights of {self.name!r} are gone")
+
+
+def _judge(case: Case, earlier: Sequence[Case]) -> Result:
+    """`earlier` are the cases before it that train the same; how samples are read must make no difference."""
+    golden, own = case.cell["runs"][0], case.own
     if own["status"] == "skipped":
-        return Result(case, "skip", own["reason"])
+        return Result(case.name, "skip", own["reason"])
     if own["status"] != "done":
-        return Result(case, "fail", own["reason"])
-    for verdict in cell["parity"]["backends"].values():
+        return Result(case.name, "fail", own["reason"])
+    for verdict in case.cell["parity"]["backends"].values():
         if verdict["verdict"] != "pass":
-            return Result(case, "fail", verdict["reason"])
+            return Result(case.name, "fail", verdict["reason"])
+    if case.is_noisy:
+        why = _noise_fault(case, [one for one in earlier if one.own["status"] == "done"])
+        return Result(case.name, "fail" if why else "pass", why)
     for expected, found in zip(golden["evaluations"], own["evaluations"], strict=True):
         off = abs(expected["loss"] - found["loss"])
         if off > LOSS_TOLERANCE:
-            return Result(case, "fail", f"the loss after round {found['round']} is off by {off:.2g}: look at predict")
-    if own["weights_sha256"] != first["runs"][-1]["weights_sha256"]:
-        return Result(case, "fail", "the final weights depend on how samples were read")
-    return Result(case, "pass")
+            return Result(case.name, "fail", f"the loss after round {found['round']} is off by {off:.2g}: see predict")
+    if earlier and own["weights_sha256"] != earlier[0].own["weights_sha256"]:
+        return Result(case.name, "fail", "the final weights depend on how samples were read")
+    return Result(case.name, "pass")
+
+
+def _noise_fault(case: Case, earlier: Sequence[Case]) -> str:
+    """Say what is wrong with the noise, if anything: its deviation, or that it was seen before."""
+    quiet = next((one for one in earlier if not one.is_noisy), None)
+    if quiet is None:
+        return "there are no weights without noise to compare with"
+    noise = case.weights() - quiet.weights()
+    ratio = noise.std() / privacy.noise_deviation(case.prepared.cell.spec, case.prepared.plan, case.noise_multiplier)
+    if abs(ratio - 1) > NOISE_TOLERANCE:
+        return f"the weights' noise has {ratio:.3f} times the deviation that was asked for"
+    for other in earlier:
+        if other.is_noisy and abs(np.corrcoef(noise, other.weights() - quiet.weights())[0, 1]) > NOISE_TOLERANCE:
+            return f"the noise is that of {other.name!r} once more: whoever knows it takes it off"
+    return ""
 
 
 def render(results: Sequence[Result]) -> str:

@@ -239,6 +239,7 @@ PARTS = {"dense": Dense, "conv": _conv, "group_norm": _group_norm}
 
 def statement(taken, privacy):
     """Return TensorFlow Privacy's own `Figure`: the largest of `taken`, (samples held, batch size, steps) a client."""
+    from dp_accounting.rdp.rdp_privacy_accountant import DEFAULT_RDP_ORDERS
     from tensorflow_privacy import compute_dp_sgd_privacy_statement
 
     epsilons = []
@@ -254,4 +255,6 @@ def statement(taken, privacy):
         )
         line = next(line for line in told.splitlines() if STATED[privacy.sampling] in line)
         epsilons.append(float(line.rpartition(":")[2]))
-    return Figure("TFP statement", "rdp", privacy.sampling, max(epsilons))
+    return Figure(
+        "TFP statement", "rdp", privacy.sampling, max(epsilons), [float(order) for order in DEFAULT_RDP_ORDERS]
+    )

@@ -72,7 +72,7 @@ class ExampleLevel:
 
     def figures(self):
         """Return Opacus' own epsilons, both of which take Poisson sampling for granted; the largest of all clients."""
-        return figures([own.history for own in self.accountants.values()], self.privacy, "poisson")
+        return _figures([own.history for own in self.accountants.values()], self.privacy)
 
 
 class ClientLevel:
@@ -113,15 +113,17 @@ class ClientLevel:
 
     def figures(self):
         """Return Opacus' own epsilons, which take Poisson sampling of clients for granted."""
-        return figures([self.accountant.history], self.privacy, "poisson")
+        return _figures([self.accountant.history], self.privacy)
 
 
-def figures(histories, privacy, sampling):
-    """Return `Figure`s of the largest epsilon of Opacus' accountants over (noise, rate, steps) `histories`."""
+def _figures(histories, privacy):
+    """The largest epsilon over (noise, rate, steps) `histories`; both accountants take Poisson draws for granted."""
     distinct = {tuple(history) for history in histories}
     return [
-        Figure(name, kind, sampling, _largest(accountant, distinct, privacy))
-        for name, kind, accountant in (("Opacus RDP", "rdp", RDPAccountant), ("Opacus PRV", "pld", PRVAccountant))
+        Figure(
+            "Opacus RDP", "rdp", "poisson", _largest(RDPAccountant, distinct, privacy), RDPAccountant.DEFAULT_ALPHAS
+        ),
+        Figure("Opacus PRV", "pld", "poisson", _largest(PRVAccountant, distinct, privacy), None),
     ]
 
 
