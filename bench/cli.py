@@ -1,5 +1,6 @@
 """The command line. Only typer and the standard library are imported here: `bench --help` must not wait."""
 
+import math
 import os
 import signal
 import sys
@@ -68,6 +69,7 @@ def run(
     bench run quick --set federation.clients=[3,10]     a grid
     bench run --source FOLDER --set data.skip_bad=true  your own images
     bench run loading --backends torch,tff              what loading costs, from every form
+    bench run privacy --backends torch,tff              noise, accuracy, epsilon, and the price
 
     The same command goes on with a run that was interrupted. Exit codes: 0 all done; 1 a backend failed,
     was skipped, or failed its certificate; 2 bad input; 130 interrupted.
@@ -94,8 +96,7 @@ def run(
         print(json.dumps(comparison, indent=1))
     else:
         print(_render("terminal", comparison, colour=sys.stdout.isatty()))
-    pictures = ["loading-chart"] if comparison.get("loading", {}).get("arms") else []
-    for name in ("markdown", "csv", *pictures):
+    for name in ("markdown", "csv", *_pictures(comparison)):
         _write_report(name, comparison, folder)
     console.print(f"Results: {folder}", markup=False, highlight=False, soft_wrap=True)
     problems = record.problems(comparison, allow_skips)
@@ -145,7 +146,7 @@ def doctor() -> None:
 def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     form: Annotated[
-        str, typer.Option("--format", "-f", help="terminal, markdown, csv, loading-chart, or a path.")
+        str, typer.Option("--format", "-f", help="terminal, markdown, csv, loading-chart, accuracy-epsilon, or a path.")
     ] = "terminal",
 ) -> None:
     """Print a finished run once more, as a table, Markdown or CSV; a picture is written into the run folder."""
@@ -238,6 +239,13 @@ def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str 
     rendered: str | bytes
     rendered = module.render(comparison, colour=colour) if name == "terminal" else module.render(comparison)
     return rendered.rstrip("\n") if isinstance(rendered, str) else rendered
+
+
+def _pictures(comparison: dict[str, Any]) -> list[str]:
+    """The reports that draw what this comparison is about."""
+    drawn = ["loading-chart"] if comparison.get("loading", {}).get("arms") else []
+    epsilons = [float(row["privacy"]["epsilon_pld"]) for row in comparison.get("privacy", ()) if row["privacy"]]
+    return [*drawn, "accuracy-epsilon"] if any(map(math.isfinite, epsilons)) else drawn
 
 
 def _write_report(name: str, comparison: dict[str, Any], folder: Path) -> Path:

@@ -33,6 +33,13 @@ def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return found
 
 
+def compared(runs: Sequence[Run], baseline: Sequence[Run], metric: str) -> dict[str, Any] | None:
+    """Return the ratio of one metric, of finished `runs` to a `baseline`, over the repeats and rounds both have."""
+    top, bottom = ({run["repeat"]: run for run in own} for own in (runs, baseline))
+    pairs = _pairs(top, bottom, METRICS[metric])
+    return interval(pairs) if pairs else None
+
+
 def interval(pairs: Sequence[npt.NDArray[np.float64]]) -> dict[str, Any]:
     """Return ratio, low and high of `pairs`: the log ratios of each repeat, float64 (rounds,).
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import events, loading
+from bench import events, loading, privacy_summary
 from bench.errors import UserError
 from bench.ratios import ratios
 from bench.spec import Data, Timing
@@ -184,8 +184,17 @@ def join(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
         if "limits" in left and "limits" in right:
             joined["limits"] = [*left["limits"], *right["limits"]]
         cells.append(dict(left) | joined)
-    both = dict(a) | {"cells": cells}
-    return both | ({"loading": loading.summary(both)} if "loading" in a else {})
+    return summarised(dict(a) | {"cells": cells})
+
+
+def summarised(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the comparison with what follows from its cells: what loading costs, and privacy, where it has any."""
+    found = dict(comparison)
+    if any("limits" in cell for cell in comparison["cells"]):
+        found["loading"] = loading.summary(comparison)
+    if privacy_summary.is_private(comparison):
+        found["privacy"] = privacy_summary.summary(comparison)
+    return found
 
 
 def _named(run: Mapping[str, Any], side: str) -> dict[str, Any]:

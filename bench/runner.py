@@ -21,7 +21,6 @@ from bench import (
     folders,
     jobs,
     limits,
-    loading,
     machine,
     parity,
     plan,
@@ -144,8 +143,7 @@ def _run_tasks(
         "machine": machine.facts() | {"threads": jobs.threads(spec)},
         "cells": [entries[cell] for cell in cells],
     }
-    timed = any("limits" in cell for cell in comparison["cells"])
-    return comparison | ({"loading": loading.summary(comparison)} if timed else {})
+    return record.summarised(comparison)
 
 
 @dataclass

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bench import loading, loading_table
+from bench import loading, loading_table, privacy_table
 from bench.layout import ABSENT, Table, figures, ratio, size
 
 Run = Mapping[str, Any]
@@ -12,10 +12,12 @@ Cell = Mapping[str, Any]
 
 
 def tables(comparison: Mapping[str, Any]) -> list[Table]:
-    """Return what it costs, how accurate it gets, and the certificate, for every cell; or what loading costs."""
+    """Return costs, accuracy and certificate of every cell; where loading or privacy is the matter, what these cost."""
     found = []
     if "loading" in comparison:
         found += [*loading_table.tables(comparison), *_certificates(comparison)]
+    if "privacy" in comparison:
+        return [*found, *privacy_table.tables(comparison), *_failures(comparison), *_certificates_by_task(comparison)]
     for cell in comparison["cells"]:
         if "limits" in cell:
             continue  # told in the tables of loading
@@ -29,6 +31,33 @@ def _certificates(comparison: Mapping[str, Any]) -> list[Table]:
     tasks = {cell["task"]: cell for cell in comparison["cells"] if "limits" in cell and cell["parity"]["backends"]}
     data = comparison["spec"]["data"]
     return [_certificate(cell, f" [{loading.source(cell, data)}]") for _, cell in sorted(tasks.items())]
+
+
+def _certificates_by_task(comparison: Mapping[str, Any]) -> list[Table]:
+    """One a task, named by what tells its cells from those of others."""
+    values: dict[str, set[Any]] = {}
+    tasks: dict[int, list[Cell]] = {}
+    for cell in comparison["cells"]:
+        tasks.setdefault(cell["task"], []).append(cell)
+        for key, value in cell["set"].items():
+            values.setdefault(key, set()).add(value)
+    found = []
+    for cells in tasks.values():
+        common = set.intersection(*(set(cell["set"].items()) for cell in cells))
+        words = [f"{key.split('.')[-1]} {value}" for key, value in sorted(common) if len(values[key]) > 1]
+        found.append(_certificate(cells[0], f" [{', '.join(words)}]" if words else ""))
+    return found
+
+
+def _failures(comparison: Mapping[str, Any]) -> list[Table]:
+    """What isn't in the tables of privacy, and why."""
+    rows = [
+        (run["backend"], cell["name"], str(run["repeat"]), run["status"], run["reason"] or "")
+        for cell in comparison["cells"]
+        for run in cell["runs"]
+        if run["status"] != "done"
+    ]
+    return [Table("Not done", ("backend", "cell", "repeat", "status", "why"), tuple(rows))] if rows else []
 
 
 def _by_backend(cell: Cell) -> dict[str, list[Run]]:
@@ -64,8 +93,31 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
         row("sent up a round", _median(_round_values("bytes_up"), size)),
         row("final accuracy, %", _spread(lambda run: _last(run, "accuracy", 100.0), 1)),
         row("final loss", _spread(lambda run: _last(run, "loss", 1.0), 3)),
+        *_privacy_rows(backends),
     )
     return Table(f"What it costs{place}", ("", *backends), rows, _cost_notes(comparison, cell, backends))
+
+
+def _privacy_rows(backends: Mapping[str, Sequence[Run]]) -> list[tuple[str, ...]]:
+    """What was protected and what it spent; nothing where no run was private."""
+    spent = [next((run["privacy"] for run in runs if run["privacy"]), None) for runs in backends.values()]
+    if not any(spent):
+        return []
+
+    def row(title: str, text: Callable[[Mapping[str, Any]], str]) -> tuple[str, ...]:
+        return (title, *(text(own) if own else ABSENT for own in spent))
+
+    epsilon = privacy_table.epsilon
+    return [
+        row("privacy: engine, unit", privacy_table.way),
+        row("noise multiplier", lambda own: figures(own["noise_multiplier"])),
+        row("epsilon, PLD", lambda own: epsilon(own["epsilon_pld"])),
+        row("epsilon, RDP", lambda own: epsilon(own["epsilon_rdp"])),
+        row(
+            "epsilon, its own",
+            lambda own: ", ".join(f"{one['name']} {epsilon(one['epsilon'])}" for one in own["own"]) or ABSENT,
+        ),
+    ]
 
 
 def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
@@ -82,6 +134,7 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     if cell["ratios"]:
         baseline = cell["ratios"][0]["b"]
         notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")
+    notes += privacy_table.notes_of([run["privacy"] for run in cell["runs"] if run["privacy"]])
     for name, runs in backends.items():
         for run in runs:
             if run["status"] != "done":
