@@ -66,6 +66,13 @@ class Backend:
         """
         raise NotImplementedError
 
+    def set_weights(self, weights):
+        """Go on from these canonical weights instead; whatever else the next round may not depend on stays as it is.
+
+        The certificate's probe starts each round from the reference's weights, so that differences don't add up.
+        """
+        raise NotImplementedError
+
     def mechanism(self):
         """Return the `Mechanism` that all rounds so far amount to, or None where nothing was noised."""
         return

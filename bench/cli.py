@@ -172,11 +172,13 @@ def compare(
 def conformance(
     backend: Annotated[str, typer.Argument(help="A backend's name or the path of its adapter file.")],
     out: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
+    only: Annotated[str, typer.Option(metavar="TEXT", help="Only the cases with this in their name: private.")] = "",
 ) -> None:
     """Tell whether a backend is right: train small cases beside the float64 reference.
 
     Unequal clients, momentum, odd last batches, several local epochs, drop-outs, batch normalisation: what
-    exposes a backend that forgets, shuffles, or weights clients wrongly. Exit 0 where every case passes.
+    exposes a backend that forgets, shuffles, or weights clients wrongly; with privacy, one that clips wrongly or
+    adds too little noise, or the same twice. Exit 0 where every case passes.
     """
     from rich.console import Console
 
@@ -185,7 +187,7 @@ def conformance(
 
     console = Console(stderr=True)
     with display.make(console) as shown:
-        results = suite.run(backend, out, shown)
+        results = suite.run(backend, out, shown, only)
     print(suite.render(results))
     if any(result.status == "fail" for result in results):
         raise typer.Exit(1)

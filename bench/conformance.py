@@ -83,22 +83,24 @@ class Result:
     why: str = ""
 
 
-def experiment() -> spec.Experiment:
-    """Return all cases as one experiment, a cell each."""
-    cells = [spec.build(_COMMON, settings).cells[0] for settings in CASES.values()]
-    named = [spec.Cell({"case": name}, cell.spec) for name, cell in zip(CASES, cells, strict=True)]
-    return spec.Experiment("conformance", "Is this backend right?", tuple(named))
+def experiment(only: str = "") -> spec.Experiment:
+    """Return the cases whose name holds `only`, all of them for an empty one, as one experiment, a cell each."""
+    chosen = {name: settings for name, settings in CASES.items() if only in name}
+    if not chosen:
+        raise UserError(f"--only {only}: no case is called so; there are: {'; '.join(CASES)}")
+    cells = [spec.Cell({"case": name}, spec.build(_COMMON, own).cells[0].spec) for name, own in chosen.items()]
+    return spec.Experiment("conformance", "Is this backend right?", tuple(cells))
 
 
-def run(backend: str, out: Path | None, display: runner.Display) -> list[Result]:
-    """Run every case. The run folder stays where `out` is given."""
+def run(backend: str, out: Path | None, display: runner.Display, only: str = "") -> list[Result]:
+    """Run every case whose name holds `only`. The run folder stays where `out` is given."""
     with tempfile.TemporaryDirectory(prefix="bench-conformance-") as temporary:
         requests = [REFERENCE, *([backend] if backend != REFERENCE else [])]
-        cases = experiment()
+        cases = experiment(only)
         folder, comparison = runner.run(cases, requests, out or Path(temporary), display, fresh=True)
         tasks: dict[int, list[Case]] = {}
-        for name, cell, prepared in zip(CASES, comparison["cells"], runner.prepare(cases, display), strict=True):
-            tasks.setdefault(cell["task"], []).append(Case(name, cell, prepared, folder))
+        for cell, prepared in zip(comparison["cells"], runner.prepare(cases, display), strict=True):
+            tasks.setdefault(cell["task"], []).append(Case(cell["set"]["case"], cell, prepared, folder))
         results = [_judge(case, task[: task.index(case)]) for task in tasks.values() for case in task]
     return sorted(results, key=lambda result: list(CASES).index(result.case))
 

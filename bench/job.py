@@ -58,7 +58,8 @@ class Job:
     layers: list of dicts, the model in the words of `bench.model`; training: `Training`; privacy: `Privacy` or None;
     loading: `Loading`;
     cache: warm or cold; passes: int, of loading alone: where there are any, every other round reads from memory;
-    rounds: int, none where only loading is timed;
+    rounds: int, none where only loading is timed; restarts: dict from a round's number to the weights file that it
+    starts from instead of the last round's weights, as in a probe;
     classes: int; shape: (channel, height, width) of a sample; threads: int; device: "cpu" or "cuda";
     variant: str or None, what follows the + in the backend's name.
     """
@@ -95,14 +96,15 @@ class Job:
             )
         }  # fmt: skip
         self.rounds = told["rounds"]
+        self.restarts = {int(number): path for number, path in told["restarts"].items()}
 
     def weights(self):
         """Return the initial canonical weights, read-only."""
-        with np.load(self._weights) as stored:
-            weights = OrderedDict((name, stored[name]) for name in stored.files)
-        for array in weights.values():
-            array.setflags(write=False)
-        return weights
+        return _read_weights(self._weights)
+
+    def restart(self, number):
+        """Return the canonical weights that round `number` starts from instead, or None."""
+        return _read_weights(self.restarts[number]) if number in self.restarts else None
 
     def work(self, number):
         """Return the `Work` of round `number`, from 1."""
@@ -205,6 +207,14 @@ class Files:
                 raise ValueError(told.format(self.packed, found[:12]))
             self._is_sound = True
         return packed
+
+
+def _read_weights(path):
+    with np.load(path) as stored:
+        weights = OrderedDict((name, stored[name]) for name in stored.files)
+    for array in weights.values():
+        array.setflags(write=False)
+    return weights
 
 
 def _read_json(path):

@@ -71,6 +71,7 @@ class Job:
     folder: Path
     plan: Path
     rounds: int
+    golden: Path | None = None  # folder of the reference's probe, each of whose rounds this one starts from
 
     @property
     def title(self) -> str:
@@ -103,9 +104,10 @@ class Task:
             return []
         probed = [self.reference] + [one for one in self.backends if one.label != REFERENCE]
         rounds = plan.probe(self.first.plan).rounds
+        places = [self.folder / f"{_slug(one.label)}-probe" for one in probed]
         return [
-            Job(self.first, one, 0, self.folder / f"{_slug(one.label)}-probe", self.folder / "probe", rounds)
-            for one in probed
+            Job(self.first, one, 0, place, self.folder / "probe", rounds, places[0] if place != places[0] else None)
+            for one, place in zip(probed, places, strict=True)
         ]
 
     @property
@@ -146,7 +148,8 @@ def key(job: Job, told: Mapping[str, Any]) -> str:
     """Names all that a result depends on: what is told, the plan, the adapter's texts and its packages."""
     plugin = job.contender.plugin
     texts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (plugin.path, *plugin.needed)]
-    parts = [told, job.cell.digests, texts, job.contender.versions]
+    starts = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in told["restarts"].values()]
+    parts = [told, job.cell.digests, texts, job.contender.versions, starts]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -169,6 +172,7 @@ def told(job: Job) -> dict[str, Any]:
         "cache": "warm" if is_probe else spec.timing.cache,
         "passes": 0 if is_probe else spec.timing.loading_passes,
         "rounds": job.rounds,
+        "restarts": _restarts(job),
         "plan": str(job.plan.resolve()),
         "data": {
             "classes": list(samples.classes),
@@ -181,6 +185,14 @@ def told(job: Job) -> dict[str, Any]:
             "pixels": samples.pixels,
         },
     }
+
+
+def _restarts(job: Job) -> dict[str, str]:
+    """The reference's weights before each round but the first, as far as it came."""
+    if job.golden is None:
+        return {}
+    files = {number: job.golden / f"weights-{number - 1:06d}.npz" for number in range(2, job.rounds + 1)}
+    return {str(number): str(path.resolve()) for number, path in files.items() if path.exists()}
 
 
 def _told_of_privacy(job: Job) -> dict[str, Any] | None:

@@ -77,6 +77,9 @@ class Worker:
         self.inputs = scaled(job.files.held_out())
         self.targets = job.files.labels[job.files.test]
         for number in range(1, job.rounds + 1):
+            restart = job.restart(number)
+            if restart:
+                backend.set_weights(restart)
             self._round(backend, job.work(number), *feeds[(number - 1) % len(feeds)])
             last = number == job.rounds
             if job.evaluate_every and (last or number % job.evaluate_every == 0):

@@ -34,3 +34,13 @@ def test_an_honest_twin_passes(bench, tmp_path):
     code, verdicts = certificate(bench, twin)
     assert code == 0
     assert verdicts["twin"]["verdict"] == "pass"
+
+
+PRIVATE = sorted((ROOT / "tests" / "impostors" / "private").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", PRIVATE, ids=lambda path: path.stem)
+def test_a_private_impostor_fails_the_conformance_suite(bench, path):
+    finished = bench("conformance", str(path), "--only", "private by example, stock")
+    assert finished.code == 1
+    assert "fail  private by example, stock" in finished.out

@@ -34,7 +34,7 @@ class Adapter(Backend):
         self.noise = np.random.default_rng(job.privacy.noise_seed if job.privacy else None)
         self.noised_steps = {}
         self.noised_rounds = 0
-        self.current = {name: array.astype(np.float64) for name, array in weights.items()}
+        self.set_weights(weights)
 
     def load(self, files, loading):
         self.labels = np.array(files.labels)
@@ -105,6 +105,9 @@ class Adapter(Backend):
             return None
         steps = self.noised_rounds if self.privacy.unit == "client" else self.noised_steps
         return Mechanism(self.privacy.noise_multiplier, self.privacy.max_grad_norm, steps, ())
+
+    def set_weights(self, weights):
+        self.current = {name: array.astype(np.float64) for name, array in weights.items()}
 
     def weights(self):
         return {name: array.astype(np.float32) for name, array in self.current.items()}

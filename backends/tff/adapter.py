@@ -68,8 +68,8 @@ class Adapter(Backend):
         self.batch_size = job.training.batch_size
         self.noised_rounds, self.noised_steps, self.held = 0, Counter(), {}
         self.process = self._process(native, job.training)
-        start = tff.learning.models.ModelWeights(native, ())
-        self.state = self.process.set_model_weights(self.process.initialize(), start)
+        self.state = self.process.initialize()
+        self.set_weights(weights)
         self.forward = tf.function(
             lambda weights, images, seed: self._logits(weights, images, seed)[0], reduce_retracing=True
         )
@@ -136,6 +136,10 @@ class Adapter(Backend):
             ]
             own = [private_examples.statement(taken, told)]
         return Mechanism(told.noise_multiplier, told.max_grad_norm, dict(self.noised_steps), own)
+
+    def set_weights(self, weights):
+        native = tff.learning.models.ModelWeights(self.layout.native(weights), ())
+        self.state = self.process.set_model_weights(self.state, native)
 
     def weights(self):
         return self.layout.canonical(zip(self.names, self._native_weights()))

@@ -46,7 +46,7 @@ class Adapter(Backend):
         self.training = job.training
         self.model = module.build(job.layers).to(self.device)
         self.tensors = module.canonical_tensors(self.model, weights)
-        module.set_weights(self.tensors, weights)
+        self.set_weights(weights)
         self.run_model = torch.compile(self.model) if job.training.compile else self.model
         self.privacy = job.privacy
         self.sgd = self.server = None
@@ -130,6 +130,9 @@ class Adapter(Backend):
             return None
         told = self.privacy
         return Mechanism(told.noise_multiplier, told.max_grad_norm, noised.steps(), noised.figures())
+
+    def set_weights(self, weights):
+        module.set_weights(self.tensors, weights)
 
     def weights(self):
         return module.get_weights(self.tensors)

@@ -25,7 +25,7 @@ class Adapter(Backend):
         unknown = {layer["kind"] for layer in job.layers} - {"conv", "relu", "pool", "dropout", "flatten", "dense"}
         if unknown:
             raise Unsupported("no layer of kind {}".format(", ".join(sorted(unknown))))
-        self.current = {name: jnp.asarray(array) for name, array in weights.items()}
+        self.set_weights(weights)
         self.step = jax.jit(self._make_step(job.layers, job.training))
         self.logits = jax.jit(lambda weights, inputs: forward(job.layers, weights, inputs, None))
 
@@ -61,6 +61,9 @@ class Adapter(Backend):
             own = jax.random.fold_in(key, number)
             weights, velocity = self.step(weights, velocity, scaled(samples), self.labels[batch], own)
         return weights
+
+    def set_weights(self, weights):
+        self.current = {name: jnp.asarray(array) for name, array in weights.items()}
 
     def weights(self):
         return {name: np.asarray(array) for name, array in self.current.items()}
