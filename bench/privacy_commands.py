@@ -1,4 +1,4 @@
-"""`bench privacy`: what noise spends, the noise or the steps that a budget allows, and the study's own figures."""
+"""`bench privacy`: what noise spends, what a budget allows, the study's own figures, and the audit of a backend."""
 
 import json
 import math
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.audit_commands import audit
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,19 +16,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Reckon with differential privacy, without training.
+    help="""Reckon with differential privacy; audit a backend's.
 
     \b
     bench privacy epsilon --noise 1.1 --samples 60000 --batch-size 256 --epochs 60
     bench privacy noise --epsilon 3 --samples 1004 --batch-size 20 --epochs 44
     bench privacy steps --epsilon 3 --noise 1.1 --rate 0.02
     bench privacy deck     the study's epsilons, and what they mean
+    bench privacy audit    does a backend leak more than it reports?
 
     RDP (Renyi DP) and PLD (privacy loss distributions) are both upper bounds,
     PLD the tighter. They hold for one client; over clients whose data are
-    disjoint the largest counts. bench run reports both for its own plan.
+    disjoint the largest counts. bench run reports both for its own plan. Only
+    audit trains: it shows a lower bound.
     """,
 )
+app.command()(audit)
 
 
 class Sampling(StrEnum):
