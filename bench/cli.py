@@ -172,7 +172,9 @@ def compare(
 def conformance(
     backend: Annotated[str, typer.Argument(help="A backend's name or the path of its adapter file.")],
     out: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
-    only: Annotated[str, typer.Option(metavar="TEXT", help="Only the cases with this in their name: private.")] = "",
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Only cases with this in their name, such as private.")
+    ] = None,
 ) -> None:
     """Tell whether a backend is right: train small cases beside the float64 reference.
 
@@ -187,7 +189,7 @@ def conformance(
 
     console = Console(stderr=True)
     with display.make(console) as shown:
-        results = suite.run(backend, out, shown, only)
+        results = suite.run(backend, out, shown, only or ())
     print(suite.render(results))
     if any(result.status == "fail" for result in results):
         raise typer.Exit(1)

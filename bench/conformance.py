@@ -83,17 +83,18 @@ class Result:
     why: str = ""
 
 
-def experiment(only: str = "") -> spec.Experiment:
-    """Return the cases whose name holds `only`, all of them for an empty one, as one experiment, a cell each."""
-    chosen = {name: settings for name, settings in CASES.items() if only in name}
-    if not chosen:
-        raise UserError(f"--only {only}: no case is called so; there are: {'; '.join(CASES)}")
+def experiment(only: Sequence[str] = ()) -> spec.Experiment:
+    """Return the cases whose name holds any of the texts `only`, or all cases, as one experiment, a cell each."""
+    for text in only:
+        if not any(text in name for name in CASES):
+            raise UserError(f"--only {text}: no case is called so; there are: {'; '.join(CASES)}")
+    chosen = {name: own for name, own in CASES.items() if not only or any(text in name for text in only)}
     cells = [spec.Cell({"case": name}, spec.build(_COMMON, own).cells[0].spec) for name, own in chosen.items()]
     return spec.Experiment("conformance", "Is this backend right?", tuple(cells))
 
 
-def run(backend: str, out: Path | None, display: runner.Display, only: str = "") -> list[Result]:
-    """Run every case whose name holds `only`. The run folder stays where `out` is given."""
+def run(backend: str, out: Path | None, display: runner.Display, only: Sequence[str] = ()) -> list[Result]:
+    """Run every case, or those whose name holds any of `only`. The run folder stays where `out` is given."""
     with tempfile.TemporaryDirectory(prefix="bench-conformance-") as temporary:
         requests = [REFERENCE, *([backend] if backend != REFERENCE else [])]
         cases = experiment(only)

@@ -2,8 +2,8 @@
 
 Every round starts from the reference's weights, so that rounding doesn't add up from round to round. A weight agrees
 when its difference is at most `ABSOLUTE` and at most `RELATIVE` of the reference's movement: the largest change of any
-weight since the initial ones. The second bound catches a backend that hardly trains: where the learning rate is small, it is
-closer to the reference than any fixed number.
+weight since the initial ones. The second bound catches a backend that hardly trains: where the learning rate is small,
+it is closer to the reference than any fixed number.
 
 The statistics of batch normalisation are of the data's scale, not of the weights': they are measured against
 their own largest change, and the absolute bound is not for them.

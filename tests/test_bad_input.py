@@ -27,6 +27,27 @@ from tests.conftest import TINY, refused
         (["--set=data.dataset=xray"], ["needs a folder or a CSV"]),
         (["--set=data.dataset=xray", "--set=data.source=nowhere"], ["data.source = nowhere: no such file or folder"]),
         (["--set=data.dataset=mnist", "--set=data.source=nowhere"], ["data.source = nowhere: no such folder"]),
+        (["--set=privacy.noise_multiplier=-1"], ["--set privacy.noise_multiplier = -1: must be greater than or equal"]),
+        (["--set=privacy.noise_multiplier=nan"], ["privacy.noise_multiplier = nan: must be a finite number"]),
+        (["--set=privacy.delta=1e-5"], ["privacy: give either noise_multiplier (0 or more) or target_epsilon"]),
+        (
+            ["--set=privacy.noise_multiplier=1", "--set=privacy.target_epsilon=3"],
+            ["privacy: give either noise_multiplier (0 or more) or target_epsilon"],
+        ),
+        (["--set=privacy.noise_multiplier=1", "--set=privacy.delta=0"], ["privacy.delta = 0: must be greater than 0"]),
+        (["--set=privacy.noise_multiplier=1", "--set=privacy.delta=1"], ["privacy.delta = 1: must be less than 1"]),
+        (
+            ["--set=privacy.noise_multiplier=1", "--set=model.batch_norm=true"],
+            ["model.batch_norm can't be private: its statistics mix", "model.group_norm = true"],
+        ),
+        (
+            ["--set=privacy.noise_multiplier=1", "--set=privacy.unit=client", "--set=privacy.engine=fused"],
+            ["engine fused is for unit example"],
+        ),
+        (
+            ["--set=privacy.target_epsilon=1e-12", "--set=privacy.delta=1e-15"],
+            ["target epsilon 1e-12 can't be met", "allow a larger epsilon"],
+        ),
         (["--out=/dev/null/runs"], ["--out /dev/null/runs: can't be written"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and value[0].startswith("-") else None,

@@ -54,6 +54,54 @@ def test_unsupported_is_a_skip_with_its_reason(bench):
     assert bench("run", "--json", "--allow-skips", f"--backends=reference,{path}", tiny=True).code == 0
 
 
+PRIVATE = "--set=privacy.noise_multiplier=1"
+
+
+def test_privacy_that_a_backend_does_not_have_is_a_skip(bench):
+    finished = bench("run", "--json", PRIVATE, "--set=privacy.unit=client", f"--backends={ONE_UNIT}", tiny=True)
+    assert finished.code == 1
+    run = run_of(finished, "one_unit")
+    assert (run["status"], run["privacy"]) == ("skipped", None)
+    assert run["reason"] == "privacy.unit = client: this backend has no such differential privacy"
+    finished = bench("run", "--json", PRIVATE, "--set=privacy.engine=fused", f"--backends={ONE_UNIT}", tiny=True)
+    assert run_of(finished, "one_unit")["reason"] == "privacy.engine = fused: this backend has stock for unit example"
+
+
+ONE_UNIT = FAKES / "one_unit.py"
+LIES = {
+    "tells_of_no_noise": "privacy was asked for, and the backend added no noise",
+    "tells_of_other_noise": "noise_multiplier was 2.0, not 1.0",
+    "misses_a_step": "noise was added in steps",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_noise_that_is_not_what_was_asked_for_is_a_failure(bench, lie):
+    finished = bench("run", "--json", PRIVATE, f"--backends={FAKES / lie}.py", tiny=True)
+    assert finished.code == 1
+    assert LIES[lie] in run_of(finished, lie)["reason"]
+    assert run_of(finished, lie)["privacy"] is None
+
+
+def test_accountants_that_disagree_end_the_run_with_an_error(bench):
+    finished = bench("run", PRIVATE, f"--backends={FAKES / 'claims_too_little.py'}", tiny=True)
+    assert finished.code == 1
+    assert "claims_too_little: A cheap accountant says epsilon 0.1, and fedbench's accountant" in finished.err
+    assert "ACCOUNTANTS DISAGREE: A cheap accountant" in finished.out
+
+
+def test_a_seed_of_the_noise_is_told_as_what_it_is(bench):
+    seeded = ("--set=privacy.noise_seed=5", PRIVATE, "--backends=reference")
+    finished = bench("run", *seeded, tiny=True)
+    assert "NOT PRIVATE: noise_seed 5 is for tests" in finished.out
+    runs = [
+        bench("run", "--json", *own, tiny=True).document["cells"][0]["runs"][0]
+        for own in (seeded, seeded[1:], seeded[1:])
+    ]
+    assert len({run["weights_sha256"] for run in runs}) == 3, "without a seed no noise comes twice"
+    assert runs[0]["privacy"]["noise_seed"] == 5
+
+
 def test_no_child_survives(bench, tmp_path: Path):
     finished = bench("run", "--json", f"--backends={FAKES / 'orphan.py'}", tiny=True)
     assert finished.code == 0

@@ -28,6 +28,7 @@ def run_of(backend: str, repeat: int, slower: float = 1.0, status: str = "done")
         "rounds": rounds if done else [],
         "evaluations": [{"round": 3, "accuracy": 0.75, "loss": 0.5}] if done else [],
         "weights_sha256": None,
+        "privacy": None,
         "peak_rss_bytes": 3 * 2**30 if done else None,
     }  # fmt: skip
 
