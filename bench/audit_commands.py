@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.errors import UserError
-
 if TYPE_CHECKING:
     from bench.audit import Finding, Settings
 
@@ -86,7 +84,7 @@ def audit(
     from rich.console import Console
 
     from bench import audit as auditor
-    from bench import display
+    from bench import display, plugins
 
     settings = auditor.Settings(
         noise_multiplier=noise,
@@ -99,7 +97,7 @@ def audit(
         batch_size=batch_size,
         repeats=repeats,
     )
-    names = _names(backends)
+    names = plugins.names(backends)
     with display.make(Console(stderr=True)) as shown:
         findings = auditor.run(settings, names, out, shown)
     if as_json:
@@ -108,16 +106,6 @@ def audit(
         _print(settings, findings)
     if any(one.is_violated or one.problem for one in findings):
         raise typer.Exit(1)
-
-
-def _names(backends: str) -> list[str]:
-    names = [name.strip() for name in backends.split(",") if name.strip()]
-    if not names:
-        raise UserError("--backends: name at least one, such as --backends torch,tff")
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise UserError(f"--backends: named twice: {', '.join(sorted(twice))}")
-    return names
 
 
 def _print(settings: "Settings", findings: "Sequence[Finding]") -> None:

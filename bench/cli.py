@@ -81,7 +81,7 @@ def run(
     short: dict[str, Any] = {} if source is None else {"data.dataset": "xray", "data.source": source}
     short |= {"timing.repeats": repeats} if repeats else {}
     chosen = _experiment(experiment, [*short.items(), *(settings or [])])
-    names = _names(backends)
+    names = plugins.names(backends)
     console = Console(stderr=True)
     with display.make(console) as shown:
         if dry_run:
@@ -209,16 +209,6 @@ def _experiment(name: str, settings: Sequence[str | tuple[str, Any]]) -> "Experi
         return spec.load(Path(name), settings)
     known = ", ".join(sorted(path.stem for path in _EXPERIMENTS.glob("*.toml")))
     raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
-
-
-def _names(backends: str) -> list[str]:
-    names = [name.strip() for name in backends.split(",") if name.strip()]
-    if not names:
-        raise UserError("--backends: name at least one, such as --backends torch,tff")
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise UserError(f"--backends: named twice: {', '.join(sorted(twice))}")
-    return names
 
 
 def _print_plan(cells: Sequence[Any]) -> None:

@@ -100,6 +100,17 @@ def find(kind: str, name: str) -> Plugin:
     raise UserError(f"unknown {kind[:-1]} {name!r}: {hint}there are {', '.join(names)} (or the path of a .py file)")
 
 
+def names(text: str) -> list[str]:
+    """Return the backends of a comma-separated --backends. Raises UserError for none, and for one named twice."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise UserError("--backends: name at least one, such as --backends torch,tff")
+    twice = {name for name in found if found.count(name) > 1}
+    if twice:
+        raise UserError(f"--backends: named twice: {', '.join(sorted(twice))}")
+    return found
+
+
 def parse_request(text: str) -> tuple[str, str | None, str | None]:
     """Split NAME@VERSION+VARIANT into its parts; a path has none."""
     if "/" in text or text.endswith(".py"):

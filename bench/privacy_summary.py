@@ -8,6 +8,7 @@ from bench.ratios import compared
 
 Cell = Mapping[str, Any]
 Run = Mapping[str, Any]
+LR = "training.lr"
 
 
 def is_private(comparison: Mapping[str, Any]) -> bool:
@@ -19,12 +20,14 @@ def is_private(comparison: Mapping[str, Any]) -> bool:
 def summary(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a row a cell and backend that finished, those without privacy first.
 
-    `group` is what else the grid sets; `accuracy` and `loss` are the final ones, a list with one a repeat; `price` is
+    `group` is what else the grid sets, but for the learning rate: clipped gradients want one of their own, and it costs
+    no time. `accuracy` and `loss` are the final ones, a list with one a repeat; `price` is
     the ratio of a round's time to that of the same backend without privacy, where the grid has that cell: the same
     repeat and round of both, neighbours in time, with its bootstrap interval.
     """
     cells = comparison["cells"]
-    rows = [row for cell in cells for row in _rows(cell, _without_privacy(cell, cells))]
+    lr = comparison["spec"]["training"]["lr"]
+    rows = [row for cell in cells for row in _rows(cell, _without_privacy(cell, cells), cell["set"].get(LR, lr))]
     return sorted(rows, key=lambda row: row["privacy"] is not None)
 
 
@@ -34,10 +37,11 @@ def _without_privacy(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
 
 
 def _group(cell: Cell) -> dict[str, Any]:
-    return {key: value for key, value in cell["set"].items() if not key.startswith("privacy.")}
+    apart = ("privacy.", LR)
+    return {key: value for key, value in cell["set"].items() if not key.startswith(apart)}
 
 
-def _rows(cell: Cell, plain: Cell | None) -> list[dict[str, Any]]:
+def _rows(cell: Cell, plain: Cell | None, lr: float) -> list[dict[str, Any]]:
     found = []
     for backend, runs in _finished(cell).items():
         baseline = _finished(plain).get(backend) if plain is not None and plain is not cell else None
@@ -48,6 +52,7 @@ def _rows(cell: Cell, plain: Cell | None) -> list[dict[str, Any]]:
                 "group": _group(cell),
                 "task": cell["task"],
                 "privacy": runs[0]["privacy"],
+                "lr": lr,
                 "accuracy": [entry["accuracy"] for entry in last],
                 "loss": [entry["loss"] for entry in last],
                 "round_s": statistics.median(

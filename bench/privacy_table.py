@@ -53,7 +53,7 @@ def _epsilons(title: str, rows: Sequence[Row]) -> Table:
     body = []
     for row in rows:
         own = row["privacy"]
-        line = [way(own), _noise(own), mean_and_spread(row["accuracy"])]
+        line = [way(own), _noise(own), f"{row['lr']:g}", mean_and_spread(row["accuracy"])]
         if own is None:
             line += ["infinite"] * 2 + [ABSENT] * len(names)
         else:
@@ -66,7 +66,7 @@ def _epsilons(title: str, rows: Sequence[Row]) -> Table:
         + (f" {', '.join(names)}: the framework's own." if names else ""),
         *notes_of(private),
     )
-    columns = ("privacy", "noise", "accuracy, %", "PLD", "RDP", *names)
+    columns = ("privacy", "noise", "lr", "accuracy, %", "PLD", "RDP", *names)
     return Table(title, columns, tuple(body), tuple(dict.fromkeys(notes)))
 
 
@@ -83,7 +83,7 @@ def _prices(title: str, rows: Sequence[Row]) -> Table:
     )
     notes = [
         "price: a round's time over the same backend's without privacy, round by round of the same repeat, with its"
-        " 95 % bootstrap interval."
+        " 95 % bootstrap interval; the learning rate takes no time."
     ]
     if any(row["privacy"] and row["privacy"]["engine"] == "fused" for row in rows):
         notes.append("fused: not the framework's privacy library but fedbench's own faster equal, in that framework.")

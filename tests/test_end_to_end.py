@@ -1,6 +1,7 @@
 """The README's commands with the real frameworks, in their real environments."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -138,9 +139,9 @@ def test_loading_is_told_in_tables_and_a_picture(loading, bench):
 @pytest.mark.parametrize(
     ("backend", "told"),
     [
-        ("reference", "7 pass, 0 fail, 1 skipped"),
-        ("torch", "8 pass, 0 fail, 0 skipped"),
-        ("tff", "8 pass, 0 fail, 0 skipped"),
+        ("reference", "19 pass, 0 fail, 1 skipped"),
+        ("torch", "20 pass, 0 fail, 0 skipped"),
+        ("tff", "20 pass, 0 fail, 0 skipped"),
     ],
 )
 def test_conformance(bench, backend, told):
@@ -150,9 +151,46 @@ def test_conformance(bench, backend, told):
 
 
 def test_conformance_finds_an_impostor(bench):
-    finished = bench("conformance", str(ROOT / "tests" / "impostors" / "weights_clients_equally.py"))
+    impostor = str(ROOT / "tests" / "impostors" / "weights_clients_equally.py")
+    finished = bench("conformance", impostor, "--only=unequal clients")
     assert finished.code == 1
     assert "fail  unequal clients" in finished.out
+
+
+def test_privacy_side_by_side(bench, tmp_path):
+    """Both frameworks, both engines: certified, each framework's own figure beside, fused equal to stock."""
+    settings = ("data.samples=90", "data.image_size=16", "federation.rounds=3", "privacy.noise_multiplier=[0,1]")
+    sets = [f"--set={setting}" for setting in settings]
+    finished = bench("run", "privacy", "--backends=torch,tff", "--repeats=1", "--json", *sets)
+    assert finished.code == 0, finished.err
+    cells = finished.document["cells"]
+    assert len(cells) == 5
+    own = {"torch": ["Opacus RDP", "Opacus PRV"], "tff": ["TFP statement"]}
+    weights: dict[str, list] = {}
+    for cell in cells:
+        assert [one["verdict"] for one in cell["parity"]["backends"].values()] == ["pass", "pass"]
+        for run in cell["runs"]:
+            privacy = run["privacy"]
+            if privacy is None:
+                continue
+            names = [figure["name"] for figure in privacy["own"]]
+            assert names == (own[run["backend"]] if privacy["engine"] == "stock" else [])
+            assert privacy["disagreements"] == []
+            if privacy["noise_multiplier"] == 0:
+                weights.setdefault(run["backend"], []).append(final_weights(tmp_path, run["weights_sha256"]))
+    for stock, fused in weights.values():
+        assert max(np.abs(stock[name] - fused[name]).max() for name in stock) < 1e-6
+    assert [row["price"] is None for row in finished.document["privacy"]] == [True] * 2 + [False] * 8
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert cv2.imread(str(folder / "accuracy-epsilon.png")).shape[1] > 1000
+
+
+def final_weights(runs: Path, sha256: str) -> dict[str, np.ndarray]:
+    for path in runs.rglob("weights-*.npz"):
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            with np.load(path) as stored:
+                return dict(stored)
+    raise AssertionError("the final weights are gone")
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")

@@ -40,7 +40,7 @@ def test_noise_accuracy_epsilon_and_price_are_told_by_engine(ran, bench):
         assert text in words
     assert "The study's table beside yours" in out
     assert "7,091.6" in out
-    assert "Certificate [engine fused]" in out
+    assert "Certificate [engine fused, lr 0.2]" in out
     document = json.loads((folder / "comparison.json").read_text(), parse_constant=pytest.fail)
     rows = document["privacy"]
     assert [row["privacy"] and row["privacy"]["engine"] for row in rows] == [None, *["stock"] * 3, *["fused"] * 3]
