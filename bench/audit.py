@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench import privacy, runner, spec
+from bench import plugins, privacy, runner, spec
 from bench.errors import UserError
 from bench.jobs import Prepared
 
@@ -101,6 +101,8 @@ def run(settings: Settings, backends: Sequence[str], out: Path | None, display: 
     """
     if not LEAST_CANARIES <= settings.canaries <= MOST_CANARIES:
         raise UserError(f"canaries = {settings.canaries}: must be from {LEAST_CANARIES} to {MOST_CANARIES}")
+    for backend in backends:
+        plugins.requested(backend)
     with tempfile.TemporaryDirectory(prefix="bench-audit-") as temporary:
         sets = [Canaries.drawn(settings.canaries) for _ in range(settings.repeats)]
         cells = [_cell(settings, own, number, Path(temporary)) for number, own in enumerate(sets, start=1)]

@@ -124,14 +124,15 @@ def _print(settings: "Settings", findings: "Sequence[Finding]") -> None:
             guesses = one.bound.guesses
             told = [f"{one.reported:.4g}", f"{one.bound.epsilon:.4g}", str(guesses.made), str(guesses.right)]
         table.add_row(one.backend, *told, auditor.verdict(one))
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(table)
     trainings = f" in each of {settings.repeats} trainings" if settings.repeats > 1 else ""
-    print(
+    console.print(
         f"Reported: by PLD at delta {settings.delta:g}. At least: with {auditor.CONFIDENCE:.0%} confidence a backend,"
         f" from {settings.canaries} canaries{trainings}. No proof of privacy, however low."
     )
-    print(f"The most that so many canaries can show: {most:.3g}.")
+    console.print(f"The most that so many canaries can show: {most:.3g}.")
     if any(one.reported is not None and one.reported > most for one in findings):
-        print(
+        console.print(
             "What is reported above that can't be refuted here: audit with more noise or fewer rounds, where less is."
         )

@@ -69,7 +69,7 @@ def run(
     bench run quick --set federation.clients=[3,10]     a grid
     bench run --source FOLDER --set data.skip_bad=true  your own images
     bench run loading --backends torch,tff              what loading costs, from every form
-    bench run privacy --backends torch,tff              noise, accuracy, epsilon, and the price
+    bench run privacy --backends torch,tff              what privacy costs
 
     The same command goes on with a run that was interrupted. Exit codes: 0 all done; 1 a backend failed,
     was skipped, or failed its certificate; 2 bad input; 130 interrupted.
@@ -213,10 +213,19 @@ def _experiment(name: str, settings: Sequence[str | tuple[str, Any]]) -> "Experi
 
 def _print_plan(cells: Sequence[Any]) -> None:
     """Print every cell; what cells share, once."""
+    from bench import privacy, privacy_table
+
     told = set()
     for cell in cells:
         spec = cell.cell.spec
         print(cell.cell.name or "one cell")
+        if spec.privacy:
+            spent = privacy.entry(spec, cell.plan, cell.noise_multiplier, None)
+            by_pld, by_rdp = (privacy_table.epsilon(spent[key]) for key in ("epsilon_pld", "epsilon_rdp"))
+            print(f"  noise multiplier {cell.noise_multiplier:.4g}, delta {spec.privacy.delta:g}", end="")
+            print(f": epsilon {by_pld} by PLD, {by_rdp} by RDP")
+            for warning in spent["warnings"]:
+                print(f"  {warning}")
         if spec.task in told:
             continue
         told.add(spec.task)

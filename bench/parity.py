@@ -29,6 +29,8 @@ def certify(initial: Weights, reference: Sequence[Weights], found: Sequence[Weig
     """
     if not reference or len(reference) != len(found):
         raise ValueError(f"{len(found)} rounds to compare with {len(reference)} of the reference")
+    if not any(_movement(initial, reference[-1], kind) for kind in (False, True)):
+        return not_comparable("the reference didn't move: nobody took part in the rounds that were planned")
     first_difference = None
     absolute_by_round, relative_by_round = [], []
     for number, (expected, actual) in enumerate(zip(reference, found, strict=True), start=1):
@@ -71,7 +73,7 @@ def _is_statistic(name: str) -> bool:
 
 def _movement(initial: Weights, expected: Weights, statistics: bool) -> float:
     own = [name for name in initial if _is_statistic(name) == statistics]
-    return max(_largest(expected[name], initial[name]) for name in own)
+    return max((_largest(expected[name], initial[name]) for name in own), default=0.0)
 
 
 def _compare(name: str, difference: float, movement: float) -> dict[str, Any]:

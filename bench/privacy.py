@@ -19,13 +19,18 @@ from bench.spec import Privacy, Spec
 # How far a framework's figure may be from ours: PRV's own error bound is 0.01.
 RELATIVE, ABSOLUTE = 0.01, 0.02
 
+_SECRET = (
+    "by a draw that nobody else knows (here it follows from the spec's seed: the figure is that of a training whose"
+    " draws are secret)"
+)
 ASSUMPTIONS = {
-    ("example", "poisson"): "each example joins each batch of its client by itself (Poisson), by a draw that nobody"
-    " else knows; neighbours: one example more or less; the maximum over clients, whose data are disjoint",
+    ("example", "poisson"): f"each example joins each batch of its client by itself (Poisson), {_SECRET}; neighbours:"
+    " one example's gradients left out, how many examples a client holds being known; the maximum over clients, whose"
+    " data are disjoint",
     ("example", "shuffled"): "an example is in one batch a local epoch, and the order is known: no amplification;"
     " neighbours: one example's gradient zeroed out; the maximum over clients, whose data are disjoint",
-    ("client", "poisson"): "each client joins each round by itself (Poisson), by a draw that nobody else knows;"
-    " neighbours: one client more or less; the server is trusted with the updates",
+    ("client", "poisson"): f"each client joins each round by itself (Poisson), {_SECRET}; neighbours: one client's"
+    " updates left out, how many clients there are being known; the server is trusted with the updates",
     ("client", "shuffled"): "cohorts of a fixed size, known to all: no amplification; neighbours: one client's update"
     " zeroed out; the server is trusted with the updates",
 }
@@ -92,9 +97,14 @@ def noise_deviation(spec: Spec, plan: Plan, noise: float) -> float:
 
 
 def entry(spec: Spec, plan: Plan, noise: float, own: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
-    """Return what a run spent, for the comparison; `own` are the framework's own figures (`bench.backend.Figure`)."""
+    """Return what one run spent, for the comparison; `own` are the framework's own figures (`bench.backend.Figure`).
+
+    Noise from a seed that the spec tells protects nobody: epsilon is infinite then.
+    """
     privacy = _privacy(spec)
     spent = accountant.largest(noise, releases(spec, plan), privacy.delta)
+    if privacy.noise_seed is not None:
+        spent = accountant.Spent(math.inf, math.inf)
     figures = [dict(figure) for figure in own or ()]
     return {
         "unit": privacy.unit,
@@ -113,7 +123,20 @@ def entry(spec: Spec, plan: Plan, noise: float, own: Sequence[Mapping[str, Any]]
         ],
         "disagreements": [text for figure in figures if (text := _disagreement(spec, plan, noise, figure))],
         "assumption": ASSUMPTIONS[privacy.unit, privacy.sampling],
+        "warnings": _warnings(spec, plan),
     }
+
+
+def _warnings(spec: Spec, plan: Plan) -> list[str]:
+    privacy = _privacy(spec)
+    found = []
+    if privacy.noise_seed is not None:
+        found.append(f"NOT PRIVATE: noise_seed {privacy.noise_seed} is for tests; whoever knows it takes the noise off")
+    by_client = privacy.unit == "client"
+    units = spec.federation.clients if by_client else int(np.diff(plan.arrays["part_offsets"]).max())
+    if privacy.delta >= 1 / units:
+        found.append(f"delta {privacy.delta:g} is not below 1 / {units}: giving away one {privacy.unit} would pass too")
+    return found
 
 
 def plain(epsilon: float | None) -> float | str | None:

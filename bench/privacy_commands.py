@@ -31,7 +31,6 @@ app = typer.Typer(
     audit trains: it shows a lower bound.
     """,
 )
-app.command()(audit)
 
 
 class Sampling(StrEnum):
@@ -78,8 +77,8 @@ def epsilon(
 
     \b
     bench privacy epsilon --noise 1.5 --rate 0.04 --steps 2250
-    bench privacy epsilon --noise 1 --samples 1004 --batch-size 20 --epochs 44 --delta 1e-4
-    bench privacy epsilon --noise 1 --epochs 44 --delta 1e-4 --sampling shuffled
+    bench privacy epsilon --noise 1 --samples 1004 --batch-size 20 --epochs 44
+    bench privacy epsilon --noise 1 --epochs 44 --sampling shuffled
     """
     from bench import accountant
 
@@ -104,7 +103,7 @@ def find_noise(
 
     \b
     bench privacy noise --epsilon 3 --rate 0.02 --steps 2244
-    bench privacy noise --epsilon 3 --samples 1004 --batch-size 20 --epochs 44 --delta 1e-4
+    bench privacy noise --epsilon 3 --samples 1004 --batch-size 20 --epochs 44
     bench privacy noise --epsilon 3 --epochs 44 --sampling shuffled
     """
     from bench import accountant
@@ -131,7 +130,7 @@ def find_steps(
 
     \b
     bench privacy steps --epsilon 3 --noise 1.1 --rate 0.02
-    bench privacy steps --epsilon 3 --noise 1.1 --samples 1004 --batch-size 20 --delta 1e-4
+    bench privacy steps --epsilon 3 --noise 1.1 --samples 1004 --batch-size 20
     bench privacy steps --epsilon 8 --noise 4 --sampling shuffled
     """
     from bench import accountant
@@ -176,10 +175,11 @@ def deck(as_json: AsJson = False) -> None:
         spent = (row.poisson.rdp, row.poisson.pld, row.shuffled.rdp, row.shuffled.pld)
         told = (f"{row.published:.1f}", f"{row.recomputed:.1f}", *map(_figure, spent), f"{row.accuracy:.2f}")
         table.add_row(f"{row.noise_multiplier:g}", *told)
-    Console().print(table)
-    print("Published and accuracy: the study's. Poisson: had its batches been drawn so. Shuffled: as they were.")
-    for number, reason in enumerate(privacy_study.reasons(), 1):
-        print(f"{number}. {reason}")
+    console = Console(highlight=False)
+    console.print(table)
+    note = "Published and accuracy: the study's. Poisson: had its batches been drawn so. Shuffled: as they were."
+    for text in (note, *(f"{number}. {reason}" for number, reason in enumerate(privacy_study.reasons(), 1))):
+        console.print(text, markup=False)
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class _Work:
             )
         return (
             "Poisson: each example joins each batch by itself, by a draw that nobody else knows. Neighbours: one"
-            " example added or removed. Batches of a fixed size, shuffled, aren't that: --sampling shuffled."
+            " example's gradients left out. Batches of a fixed size, shuffled, aren't that: --sampling shuffled."
         )
 
     @property
@@ -273,6 +273,8 @@ def _print(
             }
         )
         return
+    from rich.console import Console
+
     lines = {key.replace("_", " "): f"{value:.4g}" for key, value in found.items()}
     if work.sampling is Sampling.POISSON:
         lines["sampling rate"] = f"{releases.rate:.4g}"
@@ -284,7 +286,7 @@ def _print(
     lines["epsilon, PLD"] = _figure(spent.pld)
     for name, text in lines.items():
         print(f"{name:<16}  {text}")
-    print(f"Assumed, {work.assumption}")
+    Console(highlight=False).print(f"Assumed, {work.assumption}", markup=False)
 
 
 def _figure(epsilon: float) -> str:
@@ -302,3 +304,6 @@ def _strict(value: Any) -> Any:
     if isinstance(value, list):
         return [_strict(entry) for entry in value]
     return "inf" if value == math.inf else value
+
+
+app.command()(audit)

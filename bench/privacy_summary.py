@@ -33,7 +33,12 @@ def summary(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _without_privacy(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
     same = [other for other in cells if _group(other) == _group(cell)]
-    return next((other for other in same if all(run["privacy"] is None for run in other["runs"])), None)
+    return next((other for other in same if not _is_private(other)), None)
+
+
+def _is_private(cell: Cell) -> bool:
+    """By what it sets, too: a private run that failed has nothing to tell."""
+    return any(key.startswith("privacy.") for key in cell["set"]) or any(run["privacy"] for run in cell["runs"])
 
 
 def _group(cell: Cell) -> dict[str, Any]:

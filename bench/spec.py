@@ -146,9 +146,10 @@ class Privacy(Section):
     def noise_is_told_once(self) -> Self:
         """Refuse privacy without noise, noise told twice, and an engine that isn't there."""
         if (self.noise_multiplier is None) == (self.target_epsilon is None):
-            raise ValueError("give either noise_multiplier (0 or more) or target_epsilon (above 0)")
+            what = "neither is" if self.noise_multiplier is None else "both are"
+            raise ValueError(f"give either noise_multiplier (0 or more) or target_epsilon (above 0); {what} given")
         if (self.unit, self.engine) == ("client", "fused"):
-            raise ValueError("engine fused is for unit example; a client's update is clipped once a round, by stock")
+            raise ValueError("engine fused is for unit example; with unit client set privacy.engine=stock")
         return self
 
 
@@ -283,15 +284,20 @@ def build(table: Mapping[str, Any], settings: Settings = (), name: str = "", whe
     """Make an experiment of a parsed TOML table.
 
     `matrix` spans a grid, a list of values a key; several (`[[matrix]]`) are spanned one after another. A setting
-    takes the place of the values of its key wherever a grid has it; a list given to another key spans every grid.
+    takes the place of the values of its key wherever a grid has it; a list given to another key spans every grid. Where
+    some grids have privacy, its settings are for those alone.
     """
     tree = json.loads(json.dumps(table, default=str))
     name, description = tree.pop("name", name), tree.pop("description", "")
     grids = _grids(tree.pop("matrix", {}), where)
     given = dict(_parse_setting(one) if isinstance(one, str) else one for one in settings)
+    if "privacy.target_epsilon" in given and "privacy.noise_multiplier" not in given:
+        for grid in grids:
+            if grid.pop("privacy.noise_multiplier", None):
+                grid["privacy.target_epsilon"] = []  # one noise takes the other's place
     for key, value in given.items():
         _known(key, "--set ")
-        own = [grid for grid in grids if key in grid]
+        own = [grid for grid in grids if key in grid] or _private(key, grids)
         if own or isinstance(value, list):
             for grid in own or grids:
                 grid[key] = value if isinstance(value, list) else [value]
@@ -308,6 +314,13 @@ def build(table: Mapping[str, Any], settings: Settings = (), name: str = "", whe
     points = [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
     cells = [_cell(tree, point, where, set(given)) for point in points]
     return Experiment(name, description, tuple({cell.spec.digest: cell for cell in cells}.values()))
+
+
+def _private(key: str, grids: list[dict[str, list[Any]]]) -> list[dict[str, list[Any]]]:
+    """The grids that a setting of privacy is for, where some have privacy: the others are there to compare with."""
+    if not key.startswith("privacy."):
+        return []
+    return [grid for grid in grids if any(own.startswith("privacy.") for own in grid)]
 
 
 def _grids(matrix: Any, where: str) -> list[dict[str, list[Any]]]:

@@ -17,7 +17,9 @@ def tables(comparison: Mapping[str, Any]) -> list[Table]:
     if "loading" in comparison:
         found += [*loading_table.tables(comparison), *_certificates(comparison)]
     if "privacy" in comparison:
-        return [*found, *privacy_table.tables(comparison), *_failures(comparison), *_certificates_by_task(comparison)]
+        found += privacy_table.tables(comparison)
+        if any(row["price"] for row in comparison["privacy"]):
+            return [*found, *_failures(comparison), *_certificates_by_task(comparison)]
     for cell in comparison["cells"]:
         if "limits" in cell:
             continue  # told in the tables of loading

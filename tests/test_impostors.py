@@ -2,6 +2,8 @@
 
 import pytest
 
+from bench import conformance as suite
+from bench.plan import poisson_cohort
 from tests.conftest import ROOT
 
 IMPOSTORS = sorted((ROOT / "tests" / "impostors").glob("*.py"))
@@ -36,11 +38,44 @@ def test_an_honest_twin_passes(bench, tmp_path):
     assert verdicts["twin"]["verdict"] == "pass"
 
 
-PRIVATE = sorted((ROOT / "tests" / "impostors" / "private").glob("*.py"))
+PRIVATE = {
+    "clips_the_batch": ("example, stock: clipping", "of what the reference moved"),
+    "clips_the_sum": ("client: clipping", "of what the reference moved"),
+    "divides_by_the_cohort": ("client: clipping", "of what the reference moved"),
+    "divides_by_the_draw": ("example, stock: clipping", "of what the reference moved"),
+    "forgets_to_clip": ("example, stock: clipping", "of what the reference moved"),
+    "leaves_the_last_layer_bare": ("example, stock: noise", "dense2.weight has 0.0"),
+    "noises_each_client": ("client: noise", "times the noise that was asked for"),
+    "noises_too_little": ("example, stock: noise", "conv1.weight has 0."),
+    "seeds_its_noise": ("example, stock: twice the noise", "the noise is that of 'private by example, stock: noise'"),
+    "shares_its_noise": ("example, stock: noise", "times the noise that was asked for"),
+    "skips_empty_batches": ("example, stock: clipping", "of what the reference moved"),
+    "uses_noise_twice": ("example, stock: noise", "have the same noise"),
+    "weighs_by_the_draw": ("example, stock: clipping", "of what the reference moved"),
+    "weighs_members_by_examples": ("client: clipping", "of what the reference moved"),
+}
 
 
-@pytest.mark.parametrize("path", PRIVATE, ids=lambda path: path.stem)
-def test_a_private_impostor_fails_the_conformance_suite(bench, path):
-    finished = bench("conformance", str(path), "--only", "private by example, stock")
+@pytest.mark.parametrize("name", PRIVATE)
+def test_a_private_impostor_fails_the_case_that_is_for_it(bench, name):
+    case, why = PRIVATE[name]
+    kind = "client: " if case.startswith("client") else "example, stock: "
+    parts = ("clipping",) if case.endswith("clipping") else ("clipping", "noise", "twice")
+    only = [f"--only=private by {kind}{part}" for part in parts]
+    finished = bench("conformance", str(ROOT / "tests" / "impostors" / "private" / f"{name}.py"), *only)
     assert finished.code == 1
-    assert "fail  private by example, stock" in finished.out
+    (line,) = [line for line in finished.out.splitlines() if line.startswith(f"fail  private by {case}:")]
+    assert why in line
+
+
+def test_every_private_impostor_is_tried():
+    assert {path.stem for path in (ROOT / "tests" / "impostors" / "private").glob("*.py")} == set(PRIVATE)
+
+
+def test_cohorts_of_the_conformance_suite_are_empty_small_and_large():
+    """Only so do clipping, weights and divisors of a cohort show."""
+    (cell,) = suite.experiment(["private by client: clipping"]).cells
+    federation = cell.spec.federation
+    sizes = [len(poisson_cohort(federation, number, cell.spec.seed)) for number in range(1, federation.rounds + 1)]
+    assert sorted(sizes) == [0, 2, 3]
+    assert federation.cohort_size == 2

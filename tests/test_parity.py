@@ -55,3 +55,9 @@ def test_statistics_are_measured_on_their_own_scale():
     assert parity.certify(start, [golden], [untrained])["verdict"] == "pass"
     untrained["a.weight"] = start["a.weight"]
     assert parity.certify(start, [golden], [untrained])["first_difference"]["tensor"] == "a.weight"
+
+
+def test_where_nobody_trained_nothing_is_certified():
+    verdict = parity.certify(START, [START], [START])
+    assert verdict["verdict"] == "not-comparable"
+    assert "nobody took part" in verdict["reason"]

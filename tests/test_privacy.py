@@ -170,3 +170,17 @@ def test_the_probe_keeps_what_a_client_weighs():
     _, built = planned("privacy.noise_multiplier=1", "training.batch_size=1", "federation.partition=unequal")
     slots = len(plan.probe(built).arrays["slot_examples"])
     assert np.array_equal(plan.probe(built).arrays["slot_examples"], built.arrays["slot_examples"][:slots])
+
+
+def test_seeded_noise_protects_nobody():
+    own, built = planned("privacy.noise_multiplier=1", "privacy.noise_seed=5", "privacy.delta=1e-4")
+    entry = privacy.entry(own, built, 1.0, [])
+    assert entry["epsilon_pld"] == entry["epsilon_rdp"] == "inf"
+    assert "NOT PRIVATE" in entry["warnings"][0]
+
+
+def test_a_delta_that_allows_giving_an_example_away_is_told():
+    own, built = planned("privacy.noise_multiplier=1", "privacy.delta=0.1")
+    assert privacy.entry(own, built, 1.0, [])["warnings"] == [
+        "delta 0.1 is not below 1 / 30: giving away one example would pass too"
+    ]

@@ -33,7 +33,7 @@ def test_epsilon_by_both_figures_with_the_assumption():
     assert "7.329" in told
     assert "6.769" in told
     assert "Poisson" in told
-    assert "Neighbours: one example added or removed" in told
+    assert "Neighbours: one example's gradients left out" in told
 
 
 def test_samples_and_epochs_are_a_rate_and_steps():

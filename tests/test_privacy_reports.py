@@ -34,8 +34,8 @@ def test_noise_accuracy_epsilon_and_price_are_told_by_engine(ran, bench):
     for text in (
         "Privacy: reference",
         "The price of privacy: reference",
-        "stock, example 0.500",
-        "fused, example 2.00",
+        "stock 0.500 0.2",
+        "fused 2.00 0.2",
     ):
         assert text in words
     assert "The study's table beside yours" in out
@@ -79,7 +79,7 @@ def test_a_single_private_run_has_its_epsilon_in_the_table_of_costs(bench):
     words = " ".join(out.split())
     assert "privacy: engine, unit stock, example" in words
     assert "epsilon, PLD 4.00" in words or "epsilon, PLD 3.99" in words
-    assert "neighbours: one example more or less" in words
+    assert "neighbours: one example's gradients left out" in words
 
 
 def test_a_client_level_run_is_told_as_such(bench):
@@ -88,3 +88,36 @@ def test_a_client_level_run_is_told_as_such(bench):
     assert "stock, client, shuffled" in words
     assert "each client's update clipped to an L2 norm of 1" in words
     assert "no amplification" in words
+
+
+def test_a_grid_without_a_cell_without_privacy_keeps_its_costs(bench):
+    out = bench("run", "--backends=reference", "--set=privacy.noise_multiplier=[1,2]", tiny=True).out
+    assert "What it costs [noise_multiplier 1]" in out
+    assert "The price of privacy" not in out
+
+
+def test_the_experiment_takes_any_setting_of_privacy(ran, bench):
+    few = ("--set=timing.repeats=1", "--set=privacy.engine=stock")
+    out, _ = ran("--set=privacy.target_epsilon=[3,6]", *few)
+    assert "The study's table" not in out, "none of its noises are here"
+    out, _ = ran("--set=privacy.unit=client", "--set=privacy.noise_multiplier=1", *few)
+    assert "each client's update clipped" in " ".join(out.split())
+
+
+def test_a_dry_run_tells_what_would_be_spent(bench):
+    settings = ("--set=privacy.target_epsilon=4", "--set=privacy.delta=1e-4")
+    out = bench("run", "--dry-run", "--backends=reference", *settings, tiny=True).out
+    assert "delta 0.0001: epsilon 4.00 by PLD" in out
+    settings = ("--set=privacy.noise_multiplier=1", "--set=privacy.noise_seed=1")
+    out = bench("run", "--dry-run", "--backends=reference", *settings, tiny=True).out
+    assert "epsilon infinite by PLD" in out
+    assert "NOT PRIVATE" in out
+
+
+def test_settings_that_differ_are_told_apart(ran):
+    grid = ("--set=privacy.max_grad_norm=[0.5,1]", "--set=privacy.noise_multiplier=1", "--set=privacy.engine=stock")
+    out, _ = ran(*grid, "--set=timing.repeats=1")
+    words = " ".join(out.split())
+    assert "stock, max_grad_norm 0.5 1.00" in words
+    assert "stock, max_grad_norm 1 1.00" in words
+    assert "The study's table" not in out, "which of the two would it be?"

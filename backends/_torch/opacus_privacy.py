@@ -119,12 +119,20 @@ class ClientLevel:
 def _figures(histories, privacy):
     """The largest epsilon over (noise, rate, steps) `histories`; both accountants take Poisson draws for granted."""
     distinct = {tuple(history) for history in histories}
+    by_rdp, by_prv = _largest(RDPAccountant, distinct, privacy), _by_prv(distinct, privacy)
     return [
-        Figure(
-            "Opacus RDP", "rdp", "poisson", _largest(RDPAccountant, distinct, privacy), RDPAccountant.DEFAULT_ALPHAS
-        ),
-        Figure("Opacus PRV", "pld", "poisson", _largest(PRVAccountant, distinct, privacy), None),
+        Figure("Opacus RDP", "rdp", "poisson", by_rdp, RDPAccountant.DEFAULT_ALPHAS),
+        Figure("Opacus PRV", "pld", "poisson", by_prv, None),
     ]
+
+
+def _by_prv(histories, privacy):
+    """None where its grid overflows, as it does at a large epsilon."""
+    try:
+        found = _largest(PRVAccountant, histories, privacy)
+    except (ArithmeticError, MemoryError, RuntimeError, ValueError):
+        return None
+    return None if math.isnan(found) else found
 
 
 def _largest(accountant, histories, privacy):
@@ -134,12 +142,8 @@ def _largest(accountant, histories, privacy):
     for history in histories:
         own = accountant()
         own.history = list(history)
-        try:
-            epsilons.append(float(own.get_epsilon(privacy.delta)))
-        except Exception:  # PRV gives up at large epsilon, in several ways
-            return None
-    found = max(epsilons)
-    return None if math.isnan(found) else found
+        epsilons.append(float(own.get_epsilon(privacy.delta)))
+    return max(epsilons, default=0.0)
 
 
 def _nobody(optimizer):

@@ -40,7 +40,7 @@ class Adapter(Backend):
         if job.device == "cuda" and not torch.cuda.is_available():
             raise Unsupported("timing.device = cuda: torch finds no CUDA device here")
         if job.privacy and job.training.compile:
-            raise Unsupported("training.compile with privacy: Opacus takes gradients of single examples by hooks")
+            raise Unsupported("training.compile with privacy: gradients of single examples need the layers one by one")
         torch.set_num_threads(job.threads)
         self.device = torch.device(job.device)
         self.training = job.training

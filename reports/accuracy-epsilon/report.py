@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from bench.errors import UserError
 from bench.layout import figures
 from bench.palette import colours
-from bench.privacy_table import place
+from bench.privacy_table import label, place
 
 SUFFIX = ".png"
 MARKERS = {"stock": "o", "fused": "s"}
@@ -45,12 +45,13 @@ def _is_drawn(row: Row) -> bool:
 
 
 def _panel(axes: Axes, rows: Sequence[Row], colour: Mapping[str, str]) -> None:
-    lines: dict[tuple[str, str, str], list[Row]] = {}
+    lines: dict[tuple[str, str], list[Row]] = {}
+    private = [row["privacy"] for row in rows if row["privacy"]]
     for row in rows:
         if _is_drawn(row):
-            own = row["privacy"]
-            lines.setdefault((row["backend"], own["engine"], own["unit"]), []).append(row)
-    for (backend, engine, unit), own in lines.items():
+            lines.setdefault((row["backend"], label(row["privacy"], private)), []).append(row)
+    for (backend, name), own in lines.items():
+        engine = own[0]["privacy"]["engine"]
         own = sorted(own, key=lambda row: row["privacy"]["epsilon_pld"])
         epsilons = [row["privacy"]["epsilon_pld"] for row in own]
         means = [100 * statistics.mean(row["accuracy"]) for row in own]
@@ -59,21 +60,23 @@ def _panel(axes: Axes, rows: Sequence[Row], colour: Mapping[str, str]) -> None:
             [100 * max(row["accuracy"]) - mean for mean, row in zip(means, own, strict=True)],
         ]
         style = {"linestyle": "-" if engine == "stock" else "--", "marker": MARKERS[engine], "color": colour[backend]}
-        axes.errorbar(epsilons, means, spread, capsize=3, label=f"{backend}, {engine}, {unit}", **style)
+        axes.errorbar(epsilons, means, spread, capsize=3, label=f"{backend}, {name}", **style)
     for row in rows:
         if row["privacy"] is None:
             mean = 100 * statistics.mean(row["accuracy"])
             axes.axhline(mean, color=colour[row["backend"]], linewidth=1, linestyle=":")
-            label = f"{row['backend']} without privacy"
-            axes.annotate(label, (0.01, mean), xycoords=("axes fraction", "data"), fontsize=8, va="bottom")
+            name = f"{row['backend']} without privacy"
+            axes.annotate(name, (0.01, mean), xycoords=("axes fraction", "data"), fontsize=8, va="bottom")
     noises = {row["privacy"]["epsilon_pld"]: row["privacy"]["noise_multiplier"] for row in rows if _is_drawn(row)}
     for epsilon, noise in noises.items():
         axes.annotate(
             f"noise {figures(noise)}", (epsilon, 0.01), xycoords=("data", "axes fraction"), fontsize=8, ha="center"
         )
-    delta = next(row["privacy"]["delta"] for row in rows if _is_drawn(row))
+    deltas = " and ".join(f"{delta:g}" for delta in dict.fromkeys(own["delta"] for own in private))
     axes.set_xscale("log")
-    axes.set_xlabel(f"epsilon (PLD, delta {delta:g}), logarithmic: less is more private")
+    axes.xaxis.set_major_formatter(lambda value, _: figures(value))
+    axes.xaxis.set_minor_formatter(lambda value, _: figures(value) if f"{value:.0e}"[0] in "25" else "")
+    axes.set_xlabel(f"epsilon (PLD, delta {deltas}), logarithmic: less is more private")
     axes.set_ylabel("accuracy on held-out samples, %; bars: range of repeats")
     axes.set_ylim(0, 100)
     axes.margins(x=0.15)
