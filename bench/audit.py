@@ -10,7 +10,6 @@ divided by; guesses go by rank, which that doesn't change.
 """
 
 import csv
-import hashlib
 import math
 import secrets
 import shutil
@@ -24,7 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench import plugins, privacy, runner, spec
+from bench import plugins, privacy, record, runner, spec
 from bench.errors import UserError
 from bench.jobs import Prepared
 
@@ -293,14 +292,8 @@ class _Trained:
         return next(own for own in self.cell["runs"] if own["backend"] == backend)
 
     def scores(self, backend: str) -> Floats:
-        return self.canaries.scores(self.prepared.plan.weights, self._final(backend))
-
-    def _final(self, backend: str) -> Weights:
-        for path in (self.folder / f"task-{self.cell['task']}").rglob("weights-*.npz"):
-            if hashlib.sha256(path.read_bytes()).hexdigest() == self.run_of(backend)["weights_sha256"]:
-                with np.load(path) as stored:
-                    return {name: stored[name] for name in stored.files}
-        raise UserError(f"{self.folder}: the final weights of {backend} are gone")
+        final = record.final_weights(self.folder / f"task-{self.cell['task']}", self.run_of(backend))
+        return self.canaries.scores(self.prepared.plan.weights, final)
 
 
 def _finding(backend: str, trained: Sequence[_Trained], delta: float) -> Finding:

@@ -9,7 +9,6 @@ don't depend on how samples were read. Where privacy adds noise, the weights are
 the deviation that follows from the spec, never the same twice.
 """
 
-import hashlib
 import itertools
 import math
 import tempfile
@@ -21,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import privacy, runner, spec
+from bench import privacy, record, runner, spec
 from bench.errors import UserError
 from bench.jobs import REFERENCE, Prepared
 
@@ -144,11 +143,8 @@ class Case:
 
     def weights(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return the final weights of the backend, flat."""
-        for path in self.folder.rglob("weights-*.npz"):
-            if hashlib.sha256(path.read_bytes()).hexdigest() == self.own["weights_sha256"]:
-                with np.load(path) as stored:
-                    return {name: stored[name].ravel().astype(np.float64) for name in stored.files}
-        raise UserError(f"{self.folder}: the weights of {self.name!r} are gone")
+        found = record.final_weights(self.folder, self.own)
+        return {name: own.ravel().astype(np.float64) for name, own in found.items()}
 
     def noise(self, quiet: "Case") -> dict[str, npt.NDArray[np.float64]]:
         """Return what noise did to each tensor; `quiet` is the case that trains the same without."""

@@ -1,8 +1,12 @@
 """Results: what a job's events say, and the comparison of all of them as one document."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from bench import events, loading, privacy_summary
 from bench.errors import UserError
@@ -163,6 +167,15 @@ def load(folder: Path) -> dict[str, Any]:
     if comparison.get("schema") != SCHEMA:
         raise UserError(f"{folder}: schema {comparison.get('schema')}; this version reads {SCHEMA}")
     return dict(comparison)
+
+
+def final_weights(folder: Path, run: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the canonical weights that a run of the comparison in `folder` ended with; found by their sha256."""
+    for path in folder.rglob("weights-*.npz"):
+        if hashlib.sha256(path.read_bytes()).hexdigest() == run["weights_sha256"]:
+            with np.load(path) as stored:
+                return {name: stored[name] for name in stored.files}
+    raise UserError(f"{folder}: the final weights of {run['backend']}, repeat {run['repeat']}, are gone")
 
 
 def join(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:

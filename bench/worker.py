@@ -192,8 +192,7 @@ class Worker:
         planned = self._planned_steps()
         if applied.steps != planned:
             raise ValueError("noise was added in steps {}, not {}".format(applied.steps, planned))
-        own = [figure._asdict() for figure in applied.own]
-        self.send(events.Noised(applied.noise_multiplier, applied.max_grad_norm, own))
+        self.send(events.Noised([figure._asdict() for figure in applied.own]))
 
     def _planned_steps(self):
         if self.job.privacy.unit == "client":

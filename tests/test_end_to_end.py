@@ -1,7 +1,6 @@
 """The README's commands with the real frameworks, in their real environments."""
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bench import record
 from tests.conftest import REAL_DATA, ROOT
 
 PHASES = {"import_s", "open_s", "load_s", "first_round_s", "train_s", "evaluate_s"}
@@ -177,20 +177,12 @@ def test_privacy_side_by_side(bench, tmp_path):
             assert names == (own[run["backend"]] if privacy["engine"] == "stock" else [])
             assert privacy["disagreements"] == []
             if privacy["noise_multiplier"] == 0:
-                weights.setdefault(run["backend"], []).append(final_weights(tmp_path, run["weights_sha256"]))
+                weights.setdefault(run["backend"], []).append(record.final_weights(tmp_path, run))
     for stock, fused in weights.values():
         assert max(np.abs(stock[name] - fused[name]).max() for name in stock) < 1e-6
     assert [row["price"] is None for row in finished.document["privacy"]] == [True] * 2 + [False] * 8
     (folder,) = (tmp_path / "runs").iterdir()
     assert cv2.imread(str(folder / "accuracy-epsilon.png")).shape[1] > 1000
-
-
-def final_weights(runs: Path, sha256: str) -> dict[str, np.ndarray]:
-    for path in runs.rglob("weights-*.npz"):
-        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
-            with np.load(path) as stored:
-                return dict(stored)
-    raise AssertionError("the final weights are gone")
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")

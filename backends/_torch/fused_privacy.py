@@ -7,7 +7,7 @@ the examples scaled by their clipping factors.
 """
 
 import torch
-from _torch import noise
+from _torch import module, noise
 from torch import nn
 
 
@@ -24,12 +24,7 @@ class ExampleLevel:
 
     def begin(self, client):
         """Return what makes one SGD step: a function of inputs (None: an empty batch), targets and divisor."""
-        optimizer = torch.optim.SGD(
-            self.parameters,
-            lr=self.training.lr,
-            momentum=self.training.momentum,
-            weight_decay=self.training.weight_decay,
-        )
+        optimizer = module.sgd(self.parameters, self.training)
         deviation = self.privacy.noise_multiplier * self.privacy.max_grad_norm
 
         def step(inputs, targets, divisor):

@@ -51,6 +51,11 @@ def build(layers):
     )
 
 
+def sgd(parameters, training):
+    """Return torch's SGD with a `bench.job.Training`'s settings, its momentum at rest."""
+    return torch.optim.SGD(parameters, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay)
+
+
 def canonical_tensors(model, names):
     """Return name -> the model's own tensor (parameter or buffer) for canonical `names`, in that order."""
     return OrderedDict((name, own.detach()) for name, own in canonical_parameters(model, names).items())

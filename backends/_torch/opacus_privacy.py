@@ -11,7 +11,7 @@ import math
 import warnings
 
 import torch
-from _torch import noise
+from _torch import module, noise
 
 from bench.backend import Figure, Unsupported
 
@@ -40,12 +40,7 @@ class ExampleLevel:
     def begin(self, client):
         """Return what makes one SGD step: a function of inputs (None: an empty batch), targets and divisor."""
         optimizer = DPOptimizer(
-            torch.optim.SGD(
-                self.model.parameters(),
-                lr=self.training.lr,
-                momentum=self.training.momentum,
-                weight_decay=self.training.weight_decay,
-            ),
+            module.sgd(self.model.parameters(), self.training),
             noise_multiplier=self.privacy.noise_multiplier,
             max_grad_norm=self.privacy.max_grad_norm,
             expected_batch_size=1,

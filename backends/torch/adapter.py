@@ -109,12 +109,7 @@ class Adapter(Backend):
             step(inputs, self.targets[picked], divisor)
 
     def _plain_sgd(self):
-        optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=self.training.lr,
-            momentum=self.training.momentum,
-            weight_decay=self.training.weight_decay,
-        )
+        optimizer = module.sgd(self.model.parameters(), self.training)
 
         def step(inputs, targets, divisor):
             optimizer.zero_grad()
