@@ -1,16 +1,10 @@
 """Holds the epsilon that is reported against what can be found out: a lower bound, from canaries in one training.
 
-Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training Run" (arXiv:2305.08846). A coin each decides
-which canaries are trained on; who sees the weights guesses the coins of those it is surest of. Under (epsilon,
-delta)-privacy so many guesses are rarely right: more of them, and epsilon is larger than that.
-
-A canary lights inputs that no other lights. In `mlp` the gradient of these inputs' weights comes from it alone, so what
-moved them is the noise and, where it was in, its own clipped gradient. How many are in shows too, as what every sum is
-divided by; guesses go by rank, which that doesn't change.
+A coin decides for each canary whether it is trained on; who sees the weights guesses the coins that it is surest of.
+Under (epsilon, delta)-privacy so many guesses are rarely right: more of them, and epsilon is larger than that. How many
+are in shows too, as what every sum is divided by; guesses go by rank, which that doesn't change.
 """
 
-import csv
-import math
 import secrets
 import shutil
 import tempfile
@@ -19,27 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 from bench import plugins, privacy, record, runner, spec
+from bench.canaries import Canaries, Floats
 from bench.errors import UserError
+from bench.guesses import CONFIDENCE, GUESSED, Bound, Guesses, bound, ceiling
 from bench.jobs import Prepared
 
-CONFIDENCE = 0.95  # of one backend's bound
 LEAST_CANARIES, MOST_CANARIES = 20, 2000
-# Shares of the canaries that are guessed, the surest. All are tried, and Bonferroni's correction pays for it.
-GUESSED = (0.25, 0.5, 0.8)
 
-_CLASSES = ("even", "odd")
-_LIT = 48  # inputs a canary: the weights of its own then have 0.93 of its gradient's norm
-_MOST_SIDE = 112  # pixels; each example's gradient has 32 numbers a pixel
 _LR = 0.01  # small: the gradient's direction is still the one that the initial weights tell
-
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-Weights = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -59,22 +41,6 @@ class Settings:
     delta: float = 1e-5
     batch_size: int | None = None
     repeats: int = 1
-
-
-@dataclass(frozen=True)
-class Guesses:
-    """How many guesses were made, and how many of them were right."""
-
-    made: int
-    right: int
-
-
-@dataclass(frozen=True)
-class Bound:
-    """Epsilon is at least this, and the guesses that tell so."""
-
-    epsilon: float
-    guesses: Guesses
 
 
 @dataclass(frozen=True)
@@ -115,143 +81,6 @@ def run(settings: Settings, backends: Sequence[str], out: Path | None, display: 
         finally:
             for one in prepared:
                 shutil.rmtree(one.data.folder, ignore_errors=True)
-
-
-@dataclass(frozen=True, eq=False)
-class Canaries:
-    """Images that light `lit` inputs each, of their own; `included` bool (m,) says which are trained on.
-
-    Greyscale, so that input number p is pixel p, row by row; classes alternate.
-    """
-
-    included: Bools
-    lit: int
-    side: int
-
-    @classmethod
-    def drawn(cls, count: int) -> "Canaries":
-        """Toss a fair coin for each, of the operating system's randomness.
-
-        Again where all fall on one side, which can be neither trained nor tested: 1 in 2^(count - 1), which is far
-        below what the bound's confidence leaves open.
-        """
-        lit = max(1, min(_LIT, _MOST_SIDE**2 // count))
-        side = max(8, math.ceil(math.sqrt(lit * count)))
-        while True:
-            included = np.array([secrets.randbits(1) for _ in range(count)], bool)
-            if 0 < included.sum() < count:
-                return cls(included, lit, side)
-
-    def __len__(self) -> int:
-        return len(self.included)
-
-    @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """Return each one's class."""
-        return np.arange(len(self)) % len(_CLASSES)
-
-    def images(self) -> npt.NDArray[np.uint8]:
-        """Return them as uint8 (m, side, side)."""
-        inputs = np.zeros((len(self), self.side**2), np.uint8)
-        for number, own in enumerate(inputs):
-            own[number * self.lit : (number + 1) * self.lit] = 255
-        return inputs.reshape(-1, self.side, self.side)
-
-    def write(self, folder: Path) -> Path:
-        """Write image files, train.csv with those included and test.csv with the others; return the folder."""
-        folder.mkdir()
-        lists: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
-        for number, (image, is_in) in enumerate(zip(self.images(), self.included, strict=True)):
-            name = f"{number:04}.png"
-            (folder / name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
-            lists[bool(is_in)].append((name, _CLASSES[self.labels[number]]))
-        for is_in, lines in lists.items():
-            with (folder / ("train.csv" if is_in else "test.csv")).open("w", newline="") as file:
-                csv.writer(file).writerows(lines)
-        return folder
-
-    def scores(self, before: Weights, after: Weights) -> Floats:
-        """Return how far training moved each one's own weights where its gradient would, float64 (m,).
-
-        `before` and `after` are canonical weights of `mlp`. The direction is that of the initial weights; a higher
-        score speaks for having been in. Nothing else is used, least of all the coins or the plan's batches.
-        """
-        weights = {name: array.astype(np.float64) for name, array in before.items()}
-        moved = self._own(after["dense1.weight"].astype(np.float64) - weights["dense1.weight"])
-        hidden = self._own(weights["dense1.weight"]) + weights["dense1.bias"]
-        logits = np.maximum(hidden, 0) @ weights["dense2.weight"].T + weights["dense2.bias"]
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        residual = odds / odds.sum(axis=1, keepdims=True) - np.eye(len(_CLASSES))[self.labels]
-        gradient = (residual @ weights["dense2.weight"]) * (hidden > 0)
-        length = np.linalg.norm(gradient, axis=1)
-        return np.asarray(-(moved * gradient).sum(axis=1) / np.where(length, length, 1))
-
-    def guesses(self, scores: Floats, share: float) -> Guesses:
-        """Guess that those of the highest scores were in and those of the lowest out, a share of all, half each."""
-        each = max(1, round(share * len(self) / 2))
-        order = np.argsort(scores)
-        return Guesses(2 * each, int((~self.included[order[:each]]).sum() + self.included[order[-each:]].sum()))
-
-    def _own(self, weights: Floats) -> Floats:
-        """Sum dense1's weights (units, inputs) over each one's own inputs, (m, units)."""
-        own = weights[:, : len(self) * self.lit]
-        return own.reshape(len(own), len(self), self.lit).sum(axis=2).T
-
-
-def bound(candidates: Sequence[Guesses], canaries: int, delta: float) -> Bound:
-    """Return the largest lower bound on epsilon that the candidates, all of one audit, give with `CONFIDENCE`.
-
-    Several candidates share the risk of being wrong (Bonferroni).
-    """
-    level = (1 - CONFIDENCE) / len(candidates)
-    found = [Bound(lower_bound(canaries, one, delta, level), one) for one in candidates]
-    return max(found, key=lambda one: one.epsilon)
-
-
-def ceiling(canaries: int, repeats: int, delta: float) -> float:
-    """Return the most that an audit can show: the bound where every guess is right."""
-    made = [2 * max(1, round(share * canaries / 2)) * repeats for share in GUESSED]
-    return bound([Guesses(count, count) for count in made], canaries * repeats, delta).epsilon
-
-
-def lower_bound(canaries: int, guesses: Guesses, delta: float, level: float) -> float:
-    """Return the largest epsilon at which so many right guesses have a `p_value` below `level`; 0 if there is none.
-
-    By bisection, from below (arXiv:2305.08846, appendix D, get_eps_audit).
-    """
-
-    def is_refuted(epsilon: float) -> bool:
-        return p_value(canaries, guesses, epsilon, delta) < level
-
-    low, high = 0.0, 1.0
-    if not is_refuted(low):
-        return low
-    while is_refuted(high):
-        low, high = high, 2 * high
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if is_refuted(middle) else (low, middle)
-    return low
-
-
-def p_value(canaries: int, guesses: Guesses, epsilon: float, delta: float) -> float:
-    """Return at most how likely as many right guesses are, of so many canaries, under (epsilon, delta)-privacy.
-
-    arXiv:2305.08846, theorem 5.2, as computed in its appendix D: P[W >= v] + 2 m delta max_i P[v > W >= v - i] / i,
-    where W, binomial, counts right guesses of randomised response, each right with probability 1 / (1 + e^-epsilon).
-    """
-    chances = _binomial(guesses.made, epsilon)
-    just_below = np.cumsum(chances[: guesses.right][::-1]) / np.arange(1, guesses.right + 1)
-    exceeding = float(chances[guesses.right :].sum())
-    return min(1.0, exceeding + 2 * canaries * delta * float(just_below.max(initial=0.0)))
-
-
-def _binomial(count: int, epsilon: float) -> Floats:
-    """The chances of 0..count, each draw counting with probability 1 / (1 + e^-epsilon)."""
-    factorials = np.cumsum(np.log(np.maximum(np.arange(count + 1), 1)))
-    right = np.arange(count + 1)
-    odds = -epsilon * (count - right) - count * math.log1p(math.exp(-epsilon))
-    return np.asarray(np.exp(factorials[-1] - factorials - factorials[::-1] + odds))
 
 
 def _cell(settings: Settings, canaries: Canaries, number: int, folder: Path) -> spec.Cell:

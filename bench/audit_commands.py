@@ -114,8 +114,9 @@ def _print(settings: "Settings", findings: "Sequence[Finding]") -> None:
     from rich.table import Table
 
     from bench import audit as auditor
+    from bench.guesses import CONFIDENCE, ceiling
 
-    most = auditor.ceiling(settings.canaries, settings.repeats, settings.delta)
+    most = ceiling(settings.canaries, settings.repeats, settings.delta)
     columns = "backend", "epsilon\nreported", "epsilon\nat least", "guesses", "right", "verdict"
     table = Table(*columns, box=box.SIMPLE_HEAD, padding=0)
     for one in findings:
@@ -128,7 +129,7 @@ def _print(settings: "Settings", findings: "Sequence[Finding]") -> None:
     console.print(table)
     trainings = f" in each of {settings.repeats} trainings" if settings.repeats > 1 else ""
     console.print(
-        f"Reported: by PLD at delta {settings.delta:g}. At least: with {auditor.CONFIDENCE:.0%} confidence a backend,"
+        f"Reported: by PLD at delta {settings.delta:g}. At least: with {CONFIDENCE:.0%} confidence a backend,"
         f" from {settings.canaries} canaries{trainings}. No proof of privacy, however low."
     )
     console.print(f"The most that so many canaries can show: {most:.3g}.")

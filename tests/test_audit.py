@@ -8,10 +8,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from bench import accountant, audit
-from bench.audit import Canaries, Finding, Guesses, Settings
+from bench import accountant, audit, guesses
+from bench.audit import Finding, Settings
+from bench.canaries import Canaries
 from bench.display import Plain
 from bench.errors import UserError
+from bench.guesses import Guesses
 from bench.privacy_commands import app
 from tests.conftest import ROOT, refused
 
@@ -20,28 +22,28 @@ FAKES = ROOT / "tests" / "fakes"
 
 
 @pytest.mark.parametrize(
-    ("canaries", "guesses", "delta", "published"),
+    ("canaries", "made", "delta", "published"),
     [(1000, Guesses(100, 75), 1e-4, 0.673), (100_000, Guesses(1510, 1439), 1e-5, 2.675)],
 )
-def test_the_bound_is_the_published_one(canaries, guesses, delta, published):
+def test_the_bound_is_the_published_one(canaries, made, delta, published):
     """arXiv:2305.08846, appendix D and section 7, as printed there."""
-    assert audit.lower_bound(canaries, guesses, delta, 0.05) == pytest.approx(published, abs=1e-3)
+    assert guesses.lower_bound(canaries, made, delta, 0.05) == pytest.approx(published, abs=1e-3)
 
 
 def test_more_right_guesses_are_less_likely_and_more_privacy_loss_makes_them_likelier():
-    by_right = [audit.p_value(100, Guesses(50, right), 1.0, 1e-5) for right in range(51)]
+    by_right = [guesses.p_value(100, Guesses(50, right), 1.0, 1e-5) for right in range(51)]
     assert by_right == sorted(by_right, reverse=True)
     assert by_right[0] == pytest.approx(1)
-    by_epsilon = [audit.p_value(100, Guesses(50, 45), epsilon, 1e-5) for epsilon in np.linspace(0, 3, 30)]
+    by_epsilon = [guesses.p_value(100, Guesses(50, 45), epsilon, 1e-5) for epsilon in np.linspace(0, 3, 30)]
     assert by_epsilon == sorted(by_epsilon)
-    assert audit.lower_bound(100, Guesses(50, 25), 1e-5, 0.05) == 0
+    assert guesses.lower_bound(100, Guesses(50, 25), 1e-5, 0.05) == 0
 
 
 @pytest.mark.parametrize("epsilon", [0.2, 1.0, 3.0])
 def test_randomised_response_exceeds_its_epsilon_as_rarely_as_told_and_no_rarer(epsilon):
     """The mechanism for which the theorem is tight: its guesses are right with probability 1 / (1 + e^-epsilon)."""
     right = np.random.default_rng(0).binomial(200, 1 / (1 + np.exp(-epsilon)), 20_000)
-    bounds = {each: audit.lower_bound(200, Guesses(200, each), 0.0, 0.05) for each in set(right.tolist())}
+    bounds = {each: guesses.lower_bound(200, Guesses(200, each), 0.0, 0.05) for each in set(right.tolist())}
     exceeding = np.mean([bounds[each] > epsilon for each in right.tolist()])
     assert 0.02 < exceeding < 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(right))
 
@@ -53,7 +55,7 @@ def gaussian_bounds(noise: float, canaries: int, trials: int) -> list[float]:
     for _ in range(trials):
         own = Canaries(stream.random(canaries) < 0.5, 1, 8)
         scores = own.included + stream.normal(scale=noise, size=canaries)
-        found.append(audit.bound([own.guesses(scores, share) for share in audit.GUESSED], canaries, 1e-5).epsilon)
+        found.append(guesses.bound([own.guesses(scores, share) for share in guesses.GUESSED], canaries, 1e-5).epsilon)
     return found
 
 
@@ -109,7 +111,7 @@ def test_the_reference_stays_below_what_it_reports(tmp_path, home, noise):
 def test_without_noise_guesses_are_right(tmp_path, home):
     """But for those that had to be wrong because fewer were in, or out, than were guessed to be."""
     found = finding(tmp_path, noise_multiplier=0.0, rounds=1)
-    assert found.bound.epsilon > 0.8 * audit.ceiling(SMALL, 1, 1e-5)
+    assert found.bound.epsilon > 0.8 * guesses.ceiling(SMALL, 1, 1e-5)
     assert found.reported == np.inf
     assert not found.is_violated
 
@@ -118,7 +120,7 @@ def test_without_noise_guesses_are_right(tmp_path, home):
 def test_small_batches_and_several_trainings(tmp_path, home, sampling):
     found = finding(tmp_path, noise_multiplier=1.0, sampling=sampling, batch_size=15, engine="fused", repeats=2)
     assert not found.is_violated
-    assert found.bound.guesses.made in {2 * 2 * round(share * SMALL / 2) for share in audit.GUESSED}
+    assert found.bound.guesses.made in {2 * 2 * round(share * SMALL / 2) for share in guesses.GUESSED}
 
 
 def test_a_backend_that_adds_less_noise_than_it_reports_is_found_out(bench):
