@@ -1,11 +1,10 @@
 """The loading part of a comparison as tables: what each way of loading costs, and which to use."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench import plugins
 from bench.layout import ABSENT, Table, count, duration, figures, ratio, share
+from bench.published import published
 
 ORDER = ("memory", "packed", "npy", "image", "image-native")
 Row = Mapping[str, Any]
@@ -123,8 +122,7 @@ def _ratios(source: str, entries: Sequence[Row]) -> Table:
 
 def _study(advice: Sequence[Row], ratios: Sequence[Row]) -> Table:
     """Image files against .npy files for a whole training, as the study had it: the framework's loader, no workers."""
-    path = plugins.root("reports") / "_study" / "published.toml"
-    study = tomllib.loads(path.read_text(encoding="utf-8"))["loading"]
+    study = published("loading")
     own = study["image_s"] / study["npy_s"]
     rows = [("the study, published", duration(study["image_s"]), duration(study["npy_s"]), f"{own:.1f}x")]
     found = {

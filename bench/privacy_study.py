@@ -4,7 +4,6 @@ The settings are data, reports/_study/published.toml; every number here follows 
 """
 
 import math
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import accountant, plugins, renyi
+from bench import accountant, renyi
 from bench.accountant import Releases, Spent
+from bench.published import published
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,8 @@ class Row:
 
 @cache
 def study() -> Study:
-    path = plugins.root("reports") / "_study" / "published.toml"
-    entries = tomllib.loads(path.read_text(encoding="utf-8"))["privacy"]
-    frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
-    return Study(**frozen)
+    entries = published("privacy")
+    return Study(**{key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()})
 
 
 def rows() -> list[Row]:

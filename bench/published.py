@@ -1,0 +1,13 @@
+"""What the study published, as data: reports/_study/published.toml."""
+
+import tomllib
+from typing import Any
+
+from bench import plugins
+
+
+def published(section: str) -> dict[str, Any]:
+    """Return the settings and results of one part of the study: loading, or privacy."""
+    path = plugins.root("reports") / "_study" / "published.toml"
+    found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))[section]
+    return found
