@@ -63,7 +63,8 @@ class Row:
 @cache
 def study() -> Study:
     entries = published("privacy")
-    return Study(**{key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()})
+    frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
+    return Study(**frozen)
 
 
 def rows() -> list[Row]:
