@@ -34,13 +34,13 @@ def test_noise_accuracy_epsilon_and_price_are_told_by_engine(ran, bench):
     for text in (
         "Privacy: reference",
         "The price of privacy: reference",
-        "stock 0.500 0.2",
-        "fused 2.00 0.2",
+        "stock 0.500 0.1",
+        "fused 2.00 0.1",
     ):
         assert text in words
     assert "The study's table beside yours" in out
     assert "7,091.6" in out
-    assert "Certificate [engine fused, lr 0.2]" in out
+    assert "Certificate [engine fused, lr 0.1]" in out
     document = json.loads((folder / "comparison.json").read_text(), parse_constant=pytest.fail)
     rows = document["privacy"]
     assert [row["privacy"] and row["privacy"]["engine"] for row in rows] == [None, *["stock"] * 3, *["fused"] * 3]
