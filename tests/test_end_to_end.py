@@ -236,4 +236,4 @@ def test_the_worked_example_conforms(bench):
     """A third party's backend, one file: its environment is made from its header."""
     finished = bench("conformance", str(ROOT / "docs" / "examples" / "jax_backend.py"))
     assert finished.code == 0, finished.out
-    assert "6 pass, 0 fail, 2 skipped" in finished.out
+    assert "6 pass, 0 fail, 14 skipped" in finished.out
