@@ -1,9 +1,9 @@
 """Differential privacy by Opacus, shared by every backend that trains with torch.
 
 `PrivacyEngine.make_private` draws batches itself, and fedbench's plan has drawn them; so this takes the parts that the
-engine is made of: `GradSampleModule`, `DPOptimizer` and the accountants. Gradients of single examples come by expanded
-weights, the fastest of Opacus' modes on a CPU. The model is wrapped once for all rounds; each client has an optimizer a
-round, since momentum restarts, and one accountant for good.
+engine is made of: its wrapped module, optimizer, loss and accountants. It clips by ghost clipping, the fastest of
+Opacus' modes for the study's network on a CPU. The model is wrapped once for all rounds; each client has an optimizer
+a round, since momentum restarts, and one accountant for good.
 """
 
 import logging
@@ -16,10 +16,10 @@ from _torch import module, noise
 from bench.backend import Figure, Unsupported
 
 try:
-    from opacus import GradSampleModule  # noqa: F401  (its registration of layers)
     from opacus.accountants import PRVAccountant, RDPAccountant
-    from opacus.grad_sample import GradSampleModuleExpandedWeights
-    from opacus.optimizers import DPOptimizer
+    from opacus.grad_sample import GradSampleModuleFastGradientClipping
+    from opacus.optimizers import DPOptimizer, DPOptimizerFastGradientClipping
+    from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
 except ImportError as error:
     raise Unsupported("privacy.engine = stock: Opacus is not in this environment: {}".format(error)) from error
 
@@ -31,7 +31,7 @@ class ExampleLevel:
     """DP-SGD on the clients: each example's gradient clipped, noise on each batch's sum."""
 
     def __init__(self, model, training, privacy, device):
-        self.model = GradSampleModuleExpandedWeights(model, loss_reduction="sum")
+        self.model = GradSampleModuleFastGradientClipping(model, max_grad_norm=privacy.max_grad_norm)
         self.training = training
         self.privacy = privacy
         self.noise = noise.stream(privacy, device)
@@ -39,23 +39,24 @@ class ExampleLevel:
 
     def begin(self, client):
         """Return what makes one SGD step: a function of inputs (None: an empty batch), targets and divisor."""
-        optimizer = DPOptimizer(
+        optimizer = DPOptimizerFastGradientClipping(
             module.sgd(self.model.parameters(), self.training),
             noise_multiplier=self.privacy.noise_multiplier,
             max_grad_norm=self.privacy.max_grad_norm,
             expected_batch_size=1,
             generator=self.noise,
         )
+        criterion = DPLossFastGradientClipping(self.model, optimizer, torch.nn.CrossEntropyLoss())
         accountant = self.accountants.setdefault(client.id, RDPAccountant())
         optimizer.attach_step_hook(accountant.get_optimizer_hook_fn(client.sampling_rate))
 
         def step(inputs, targets, divisor):
             optimizer.zero_grad(set_to_none=True)
             if inputs is None:
-                _nobody(optimizer)
+                for parameter in optimizer.params:
+                    parameter.grad = torch.zeros_like(parameter)
             else:
-                loss = torch.nn.functional.cross_entropy(self.model(inputs), targets, reduction="sum")
-                loss.backward()
+                criterion(self.model(inputs), targets).backward()
             optimizer.expected_batch_size = divisor
             optimizer.step()
 
@@ -97,7 +98,8 @@ class ClientLevel:
 
     def finish(self):
         """Add noise to the sum of the clipped updates, and take the step; the weights must be the server's again."""
-        _nobody(self.optimizer)
+        for parameter in self.parameters.values():
+            parameter.grad_sample = parameter.new_zeros((0, *parameter.shape))
         self.optimizer.signal_skip_step(False)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -139,9 +141,3 @@ def _largest(accountant, histories, privacy):
         own.history = list(history)
         epsilons.append(float(own.get_epsilon(privacy.delta)))
     return max(epsilons, default=0.0)
-
-
-def _nobody(optimizer):
-    """Say that no example takes part: Opacus' modes raise on an empty batch."""
-    for parameter in optimizer.params:
-        parameter.grad_sample = parameter.new_zeros((0, *parameter.shape))
