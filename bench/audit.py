@@ -74,7 +74,9 @@ def run(settings: Settings, backends: Sequence[str], out: Path | None, display: 
         experiment = spec.Experiment("audit", "Is more leaked than is reported?", tuple(cells))
         prepared = runner.prepare(experiment, display)
         try:
-            folder, comparison = runner.run(experiment, backends, out or Path(temporary), display, fresh=True)
+            folder, comparison = runner.run(
+                experiment, backends, out or Path(temporary), display, fresh=True, cells=prepared
+            )
             trained = [_Trained(*one, folder) for one in zip(sets, prepared, comparison["cells"], strict=True)]
             labels = [own["backend"] for own in comparison["cells"][0]["runs"]]
             return [_finding(label, trained, settings.delta) for label in labels]

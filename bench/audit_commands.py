@@ -1,6 +1,5 @@
 """`bench privacy audit`: does a backend leak more than it reports?"""
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -8,15 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.privacy_options import AsJson, Noise, Sampling, figure, print_json
+
 if TYPE_CHECKING:
     from bench.audit import Finding, Settings
-
-
-class Drawn(StrEnum):
-    """How a batch comes by its examples."""
-
-    POISSON = "poisson"
-    SHUFFLED = "shuffled"
 
 
 class Engine(StrEnum):
@@ -30,10 +24,7 @@ def audit(
     backends: Annotated[
         str, typer.Option("--backends", "-b", help="Comma-separated names, or paths of adapter files.")
     ] = "torch,tff",
-    noise: Annotated[
-        float,
-        typer.Option("--noise", help="Noise multiplier: the noise's standard deviation over the clipping norm."),
-    ] = 4.0,
+    noise: Noise = 4.0,
     max_grad_norm: Annotated[
         float, typer.Option(help="L2 norm that each canary's gradient, of about 2, is clipped to.")
     ] = 0.1,
@@ -42,9 +33,9 @@ def audit(
     ] = 200,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of training, a local epoch each.")] = 3,
     sampling: Annotated[
-        Drawn,
+        Sampling,
         typer.Option(help="poisson: each joins each batch by itself. shuffled: each is in one batch an epoch."),
-    ] = Drawn.POISSON,
+    ] = Sampling.POISSON,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Canaries in a batch; default all that are in: the strongest audit.")
     ] = None,
@@ -54,9 +45,7 @@ def audit(
     delta: Annotated[float, typer.Option(help="Well below 1 / canaries.")] = 1e-5,
     repeats: Annotated[int, typer.Option(min=1, help="Trainings, each on new canaries, judged together.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document; infinity as the string inf.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train on canaries and show how much a backend leaks at least, beside what it reports.
 
@@ -101,7 +90,7 @@ def audit(
     with display.make(Console(stderr=True)) as shown:
         findings = auditor.run(settings, names, out, shown)
     if as_json:
-        print(json.dumps(auditor.document(settings, findings), indent=1, allow_nan=False))
+        print_json(auditor.document(settings, findings))
     else:
         _print(settings, findings)
     if any(one.is_violated or one.problem for one in findings):
@@ -123,7 +112,7 @@ def _print(settings: "Settings", findings: "Sequence[Finding]") -> None:
         told = ["", "", "", ""]
         if one.bound is not None and one.reported is not None:
             guesses = one.bound.guesses
-            told = [f"{one.reported:.4g}", f"{one.bound.epsilon:.4g}", str(guesses.made), str(guesses.right)]
+            told = [figure(one.reported), figure(one.bound.epsilon), str(guesses.made), str(guesses.right)]
         table.add_row(one.backend, *told, auditor.verdict(one))
     console = Console(highlight=False)
     console.print(table)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import privacy, record, runner, spec
+from bench import plugins, privacy, record, runner, spec
 from bench.errors import UserError
 from bench.jobs import REFERENCE, Prepared
 
@@ -109,10 +109,12 @@ def run(backend: str, out: Path | None, display: runner.Display, only: Sequence[
     """Run every case, or those whose name holds any of `only`. The run folder stays where `out` is given."""
     with tempfile.TemporaryDirectory(prefix="bench-conformance-") as temporary:
         requests = [REFERENCE, *([backend] if backend != REFERENCE else [])]
+        plugins.requested(backend)
         cases = experiment(only)
-        folder, comparison = runner.run(cases, requests, out or Path(temporary), display, fresh=True)
+        cells = runner.prepare(cases, display)
+        folder, comparison = runner.run(cases, requests, out or Path(temporary), display, fresh=True, cells=cells)
         tasks: dict[int, list[Case]] = {}
-        for cell, prepared in zip(comparison["cells"], runner.prepare(cases, display), strict=True):
+        for cell, prepared in zip(comparison["cells"], cells, strict=True):
             tasks.setdefault(cell["task"], []).append(Case(cell["set"]["case"], cell, prepared, folder))
         results = [_judge(case, task[: task.index(case)]) for task in tasks.values() for case in task]
     return sorted(results, key=lambda result: list(CASES).index(result.case))

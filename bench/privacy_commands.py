@@ -1,15 +1,14 @@
 """`bench privacy`: what noise spends, what a budget allows, the study's own figures, and the audit of a backend."""
 
-import json
 import math
 from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.audit_commands import audit
 from bench.errors import UserError
+from bench.privacy_options import AsJson, Noise, Sampling, figure, print_json
 
 if TYPE_CHECKING:
     from bench.accountant import Releases, Spent
@@ -33,16 +32,6 @@ app = typer.Typer(
 )
 
 
-class Sampling(StrEnum):
-    """How a batch comes by its examples."""
-
-    POISSON = "poisson"
-    SHUFFLED = "shuffled"
-
-
-Noise = Annotated[
-    float, typer.Option("--noise", help="Noise multiplier: the noise's standard deviation over the clipping norm.")
-]
 Target = Annotated[float, typer.Option("--epsilon", help="The epsilon to keep to, by PLD.")]
 Rate = Annotated[
     float | None, typer.Option(help="How likely an example is to be in a batch; or give --samples and --batch-size.")
@@ -58,7 +47,6 @@ How = Annotated[
     Sampling,
     typer.Option(help="poisson: each example joins each batch by itself. shuffled: one release an epoch, unamplified."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document; infinity as the string inf.")]
 
 
 @app.command()
@@ -143,7 +131,7 @@ def find_steps(
         least = accountant.spent(noise, one, delta).pld
         raise UserError(
             f"target epsilon {target:g} can't be met: one {work.unit} at noise multiplier {noise:g} already spends"
-            f" {_figure(least)} at delta {delta:g}; allow more epsilon, or find the noise with bench privacy noise"
+            f" {figure(least)} at delta {delta:g}; allow more epsilon, or find the noise with bench privacy noise"
         )
     releases = Releases(one.rate, most)
     found = {"target_epsilon": target, "noise_multiplier": noise}
@@ -161,7 +149,7 @@ def deck(as_json: AsJson = False) -> None:
     from bench import privacy_study
 
     if as_json:
-        _print_json(privacy_study.document())
+        print_json(privacy_study.document())
         return
     from rich import box
     from rich.console import Console
@@ -173,7 +161,7 @@ def deck(as_json: AsJson = False) -> None:
     table = Table(*columns, "accuracy\n(%)", title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     for row in privacy_study.rows():
         spent = (row.poisson.rdp, row.poisson.pld, row.shuffled.rdp, row.shuffled.pld)
-        told = (f"{row.published:.1f}", f"{row.recomputed:.1f}", *map(_figure, spent), f"{row.accuracy:.2f}")
+        told = (f"{row.published:.1f}", f"{row.recomputed:.1f}", *map(figure, spent), f"{row.accuracy:.2f}")
         table.add_row(f"{row.noise_multiplier:g}", *told)
     console = Console(highlight=False)
     console.print(table)
@@ -261,7 +249,7 @@ def _print(
     work: _Work, found: dict[str, float], releases: "Releases", delta: float, spent: "Spent", as_json: bool
 ) -> None:
     if as_json:
-        _print_json(
+        print_json(
             {
                 **found,
                 "sampling": str(work.sampling),
@@ -275,35 +263,25 @@ def _print(
         return
     from rich.console import Console
 
+    from bench.accountant import MOST_STEPS
+    from bench.privacy import delta_warnings
+
     lines = {key.replace("_", " "): f"{value:.4g}" for key, value in found.items()}
     if work.sampling is Sampling.POISSON:
         lines["sampling rate"] = f"{releases.rate:.4g}"
     an_epoch = work.steps_an_epoch
     told = f" ({releases.steps / an_epoch:.4g} epochs)" if an_epoch and work.sampling is Sampling.POISSON else ""
+    told = " or more: no more are looked at" if releases.steps == MOST_STEPS else told
     lines[f"{work.unit}s"] = f"{releases.steps}{told}"
     lines["delta"] = f"{delta:g}"
-    lines["epsilon, RDP"] = _figure(spent.rdp)
-    lines["epsilon, PLD"] = _figure(spent.pld)
+    lines["epsilon, RDP"] = figure(spent.rdp)
+    lines["epsilon, PLD"] = figure(spent.pld)
     for name, text in lines.items():
         print(f"{name:<16}  {text}")
-    Console(highlight=False).print(f"Assumed, {work.assumption}", markup=False)
-
-
-def _figure(epsilon: float) -> str:
-    return "infinite" if math.isinf(epsilon) else f"{epsilon:.4g}"
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    print(json.dumps(_strict(document), indent=1, allow_nan=False))
-
-
-def _strict(value: Any) -> Any:
-    """JSON has no infinity."""
-    if isinstance(value, dict):
-        return {key: _strict(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_strict(entry) for entry in value]
-    return "inf" if value == math.inf else value
+    console = Console(highlight=False)
+    for warning in delta_warnings(delta, work.samples, "example") if work.samples else ():
+        console.print(warning, markup=False)
+    console.print(f"Assumed, {work.assumption}", markup=False)
 
 
 app.command()(audit)

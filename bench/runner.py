@@ -107,13 +107,22 @@ def _contender(
 
 
 def run(
-    experiment: Experiment, requests: Sequence[str], out: Path, display: Display, fresh: bool = False
+    experiment: Experiment,
+    requests: Sequence[str],
+    out: Path,
+    display: Display,
+    fresh: bool = False,
+    cells: Sequence[Prepared] | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Run the experiment on the backends and return the run folder and the comparison in it."""
+    """Run the experiment on the backends and return the run folder and the comparison in it.
+
+    `cells` are the experiment's, where the caller has prepared them.
+    """
     for request in requests:
         plugins.requested(request)
     folders.refuse_unwritable(out)
-    cells = prepare(experiment, display)
+    if cells is None:
+        cells = prepare(experiment, display)
     backends = contenders(requests, display)
     reference = _contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
     key = _key(cells, requests)

@@ -12,7 +12,13 @@
 # [tool.bench]
 # framework = "tensorflow-federated"
 # imports = ["tensorflow_federated"]
-# needs = ["_tensorflow/feeding.py", "_tensorflow/layers.py", "_tensorflow/private_examples.py"]
+# needs = [
+#     "_tensorflow/feeding.py",
+#     "_tensorflow/layers.py",
+#     "_tensorflow/private_examples.py",
+#     "_tensorflow/tfp_privacy.py",
+#     "_tensorflow/fused_privacy.py",
+# ]
 # loader = "tf.data, a sample at a time (packed and memory: a batch)"
 # decoder = "tf.io.decode_image"
 # ///
@@ -36,7 +42,7 @@ warnings.filterwarnings("ignore")
 
 import tensorflow as tf  # noqa: E402
 import tensorflow_federated as tff  # noqa: E402
-from _tensorflow import feeding, layers, private_examples  # noqa: E402
+from _tensorflow import feeding, fused_privacy, layers, private_examples, tfp_privacy  # noqa: E402
 
 MOVE = 0.1  # of batch normalisation's statistics
 STATISTICS = ("mean", "variance")
@@ -89,7 +95,7 @@ class Adapter(Backend):
             return tff.learning.algorithms.build_unweighted_fed_avg(
                 self._model(native), optimizer, model_aggregator=private, **_as_averaging_does()
             )
-        engine = {"stock": private_examples.ByLibrary, "fused": private_examples.Fused}[self.privacy.engine]
+        engine = {"stock": tfp_privacy.ByLibrary, "fused": fused_privacy.Fused}[self.privacy.engine]
         return private_examples.learning_process(
             native, self.image_spec, optimizer, engine(self._training_logits, self.privacy).gradients
         )
@@ -134,7 +140,7 @@ class Adapter(Backend):
             taken = [
                 (held, min(self.batch_size, held), self.noised_steps[client]) for client, held in self.held.items()
             ]
-            own = [private_examples.statement(taken, told)]
+            own = [tfp_privacy.statement(taken, told)]
         return Mechanism(told.noise_multiplier, told.max_grad_norm, dict(self.noised_steps), own)
 
     def set_weights(self, weights):
