@@ -134,9 +134,12 @@ def _warnings(spec: Spec, plan: Plan) -> list[str]:
         found.append(f"NOT PRIVATE: noise_seed {privacy.noise_seed} is for tests; whoever knows it takes the noise off")
     by_client = privacy.unit == "client"
     units = spec.federation.clients if by_client else int(np.diff(plan.arrays["part_offsets"]).max())
-    if privacy.delta >= 1 / units:
-        found.append(f"delta {privacy.delta:g} is not below 1 / {units}: giving away one {privacy.unit} would pass too")
-    return found
+    return [*found, *delta_warnings(privacy.delta, units, privacy.unit)]
+
+
+def delta_warnings(delta: float, units: int, unit: str) -> list[str]:
+    """Say so where `delta` allows what nobody would call private, of so many examples or clients."""
+    return [f"delta {delta:g} is not below 1 / {units}: giving away one {unit} would pass too"] * (delta >= 1 / units)
 
 
 def plain(epsilon: float | None) -> float | str | None:

@@ -142,3 +142,14 @@ def test_the_command_is_there(bench):
     assert found.code == 0, found.err
     assert len(found.document["rows"]) == 3
     refused(bench("privacy", "epsilon", "--noise", "1", "--rate", "0", "--steps", "1"), "rate = 0.0")
+
+
+def test_a_delta_that_protects_nobody_is_told(bench):
+    settings = ("--noise", "1", "--samples", "1000", "--batch-size", "50", "--epochs", "10")
+    assert "delta 0.5 is not below 1 / 1000" in bench("privacy", "epsilon", *settings, "--delta", "0.5").out
+    assert "is not below" not in bench("privacy", "epsilon", *settings, "--delta", "1e-4").out
+
+
+def test_the_most_steps_that_are_looked_at_are_told_as_such(bench):
+    out = bench("privacy", "steps", "--epsilon", "3", "--noise", "1e6", "--rate", "1e-6").out
+    assert "1000000000000 or more" in out
