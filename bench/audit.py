@@ -75,7 +75,7 @@ def run(settings: Settings, backends: Sequence[str], out: Path | None, display: 
         prepared = runner.prepare(experiment, display)
         try:
             folder, comparison = runner.run(
-                experiment, backends, out or Path(temporary), display, fresh=True, cells=prepared
+                experiment, backends, out or Path(temporary), display, fresh=True, cells=prepared, companions=False
             )
             trained = [_Trained(*one, folder) for one in zip(sets, prepared, comparison["cells"], strict=True)]
             labels = [own["backend"] for own in comparison["cells"][0]["runs"]]

@@ -112,7 +112,9 @@ def run(backend: str, out: Path | None, display: runner.Display, only: Sequence[
         plugins.requested(backend)
         cases = experiment(only)
         cells = runner.prepare(cases, display)
-        folder, comparison = runner.run(cases, requests, out or Path(temporary), display, fresh=True, cells=cells)
+        folder, comparison = runner.run(
+            cases, requests, out or Path(temporary), display, fresh=True, cells=cells, companions=False
+        )
         tasks: dict[int, list[Case]] = {}
         for cell, prepared in zip(comparison["cells"], cells, strict=True):
             tasks.setdefault(cell["task"], []).append(Case(cell["set"]["case"], cell, prepared, folder))

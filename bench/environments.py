@@ -34,6 +34,10 @@ class EnvironmentFailed(Exception):
     """An environment that can't be built: the reason in one line, with the log's path."""
 
 
+class NoInterpreter(EnvironmentFailed):
+    """The Python that it needs is not on this machine, nor to be had: what would mend it is told."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A backend's environment. `released` is the framework's release date, ISO, or None where unknown."""
@@ -170,7 +174,14 @@ def _build(plugin: Plugin, version: str | None, folder: Path, report: Report) ->
     python = folder / "bin" / "python"
     report(f"{label}: making an environment with Python {header.requires_python or platform.python_version()}")
     chosen = header.requires_python or platform.python_version()
-    _uv(["venv", "--allow-existing", "--no-project", "--python", chosen, str(folder)], log, label)
+    try:
+        _uv(["venv", "--allow-existing", "--no-project", "--python", chosen, str(folder)], log, label)
+    except EnvironmentFailed as error:
+        wanted = chosen.strip("=.* ")
+        mend = f"install CPython {wanted} (pyenv install {wanted}, or uv python install {wanted}), then bench env build"
+        raise NoInterpreter(
+            f"{label} needs Python {wanted}, which is not to be had: {mend} {label}; {error}"
+        ) from error
     lock = None if version else plugin.lock
     install = ["pip", "install", "--python", str(python)]
     if lock:

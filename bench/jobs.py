@@ -16,26 +16,38 @@ PROBED = {"form": "memory", "loader": "gather", "workers": 0}  # what every back
 
 @dataclass(frozen=True)
 class Contender:
-    """A backend that was asked for, with the environment it runs in, or why there is none."""
+    """A backend with the environment it runs in, or why there is none.
+
+    baseline: the label of what its times are taken against, where that is a variant of its own; beside: the label of
+    the backend that was asked for, where this is a variant that runs for its sake.
+    """
 
     label: str
     plugin: plugins.Plugin
     variant: str | None
     environment: environments.Environment | None
     problem: str | None = None
+    is_skipped: bool = False
+    baseline: str | None = None
+    beside: str | None = None
 
     @property
     def versions(self) -> dict[str, Any]:
         """Framework, version, release date, Python, packages and its own ways of loading, as recorded in results."""
-        own = self.environment
+        own, header = self.environment, self.plugin.header
+        is_bare = self.variant is not None and self.variant == header.baseline
         return {
-            "framework": self.plugin.header.framework,
+            "framework": header.framework,
             "version": own.framework_version if own else None,
             "released": own.released if own else None,
             "python": own.python_version if own else None,
             "locked": own.locked if own else False,
-            "loader": self.plugin.header.loader,
-            "decoder": self.plugin.header.decoder,
+            "computes_with": [header.computes_with, own.packages.get(header.computes_with)]
+            if own and header.computes_with
+            else None,
+            "transport": None if is_bare else header.transport,
+            "loader": header.loader,
+            "decoder": header.decoder,
             "packages": dict(own.packages) if own else {},
         }
 

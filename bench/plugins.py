@@ -28,8 +28,10 @@ class Header:
     """What a plugin's file says about itself.
 
     framework: the distribution whose version NAME@VERSION replaces; imports: the modules whose import is the
-    health check; needs: files it shares with others, relative to the folder above its own; variants: what may
-    follow the + in NAME+VARIANT.
+    health check; needs: files it shares with others, relative to the folder above its own; computes_with: the
+    distribution that does the arithmetic; transport: how models and samples reach a client; variants: what may follow
+    the + in NAME+VARIANT; baseline: the variant without the framework, which its overhead is taken against; beside: the
+    variants that always run beside it.
     """
 
     summary: str = ""
@@ -40,7 +42,11 @@ class Header:
     imports: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     environment: Literal["own", "harness"] = "own"
+    computes_with: str | None = None
+    transport: str | None = None
     variants: tuple[str, ...] = ()
+    baseline: str | None = None
+    beside: tuple[str, ...] = ()
     loader: str | None = None
     decoder: str | None = None
 
@@ -162,7 +168,11 @@ def _header(summary: str, table: dict[str, Any]) -> Header:
         imports=tuple(own.get("imports", ())),
         needs=tuple(own.get("needs", ())),
         environment=own.get("environment", "own"),
+        computes_with=own.get("computes_with"),
+        transport=own.get("transport"),
         variants=tuple(own.get("variants", ())),
+        baseline=own.get("baseline"),
+        beside=tuple(own.get("beside", ())),
         loader=own.get("loader"),
         decoder=own.get("decoder"),
     )

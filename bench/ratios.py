@@ -16,20 +16,27 @@ Run = Mapping[str, Any]
 
 
 def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return every metric's ratio of each backend to the first that is done, over the repeats both have."""
+    """Return every metric's ratio of each backend to its baseline, over the repeats both have.
+
+    A baseline is a variant of the backend's own, where it has one: its seconds aren't held against those of others,
+    whose arithmetic may be years newer. All the rest are held against the first of them that is done.
+    """
     by_backend: dict[str, dict[int, Run]] = {}
     for run in runs:
         if run["status"] == "done":
             by_backend.setdefault(run["backend"], {})[run["repeat"]] = run
-    if not by_backend:
-        return []
-    baseline, *others = by_backend
+    own = {name: next(iter(found.values())).get("baseline") for name, found in by_backend.items()}
+    bare = {run.get("baseline") for run in runs}
+    first = next((name for name in by_backend if own[name] is None and name not in bare), None)
     found = []
-    for other in others:
+    for name in by_backend:
+        baseline = own[name] or (first if name not in bare else None)
+        if baseline == name or baseline not in by_backend:
+            continue
         for metric, values in METRICS.items():
-            pairs = _pairs(by_backend[other], by_backend[baseline], values)
+            pairs = _pairs(by_backend[name], by_backend[baseline], values)
             if pairs:
-                found.append({"metric": metric, "a": other, "b": baseline} | interval(pairs))
+                found.append({"metric": metric, "a": name, "b": baseline} | interval(pairs))
     return found
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from bench import events, loading, privacy_summary
 from bench.errors import UserError
+from bench.jobs import Contender
 from bench.ratios import ratios
 from bench.spec import Data, Timing
 
@@ -19,11 +20,10 @@ Event = Any
 
 
 def run_entry(
-    backend: str,
+    contender: Contender,
     repeat: int,
     data: Data,
     timing: Timing,
-    versions: Mapping[str, Any],
     status: str,
     reason: str | None,
     seen: Sequence[Event],
@@ -46,7 +46,9 @@ def run_entry(
     evaluations = _only(seen, events.Evaluation)
     timed = [entry["seconds"] for entry in rounds if not entry["warmup"]]
     return {
-        "backend": backend,
+        "backend": contender.label,
+        "baseline": contender.baseline,
+        "beside": contender.beside,
         "form": data.form,
         "loader": data.loader,
         "workers": data.workers,
@@ -54,7 +56,7 @@ def run_entry(
         "repeat": repeat,
         "status": status,
         "reason": reason,
-        "versions": dict(versions),
+        "versions": contender.versions,
         "phases": {f"{event.name}_s": event.seconds for event in _only(seen, events.Phase)}
         | {
             "first_round_s": rounds[0]["seconds"] if rounds else None,
@@ -211,4 +213,5 @@ def summarised(comparison: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(run: Mapping[str, Any], side: str) -> dict[str, Any]:
-    return dict(run) | {"backend": f"{run['backend']} ({side})"}
+    labels = {key: f"{run[key]} ({side})" for key in ("backend", "baseline", "beside") if run.get(key)}
+    return dict(run) | labels

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,17 +80,22 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
     return cells
 
 
-def contenders(requests: Sequence[str], display: Display) -> list[Contender]:
-    """Find every requested backend, then build what is missing. One that can't be built fails alone."""
+def contenders(requests: Sequence[str], display: Display, companions: bool = True) -> list[Contender]:
+    """Find every requested backend, then build what is missing. One that can't be built fails alone.
+
+    Those that have an overhead to tell of are followed by their `companions`.
+    """
     found = [(request, *plugins.requested(request)) for request in requests]
     missing = [request for request, plugin, version, _ in found if environments.built(plugin, version) is None]
     ready: list[Contender] = []
-    for one in found:
+    for number, (request, plugin, version, variant) in enumerate(found):
         if missing:
-            display.progress("environments", len(ready), len(found))
-        ready.append(_contender(*one, display))
+            display.progress("environments", number, len(found))
+        own = _contender(request, plugin, version, variant, display)
+        told = {*requests, *(one.label for one in ready)}
+        ready += [own, *(one for one in _companions(own) if companions and one.label not in told)]
     if missing:
-        display.progress("environments", len(ready), len(found))
+        display.progress("environments", len(found), len(found))
     return ready
 
 
@@ -98,12 +103,32 @@ def _contender(
     label: str, plugin: plugins.Plugin, version: str | None, variant: str | None, display: Display
 ) -> Contender:
     label = label if plugin.shipped else plugin.name
+    bare = plugin.header.baseline if plugin.shipped else None
+    baseline = f"{label.partition('+')[0]}+{bare}" if bare and variant != bare else None
     try:
         environment = environments.ensure(plugin, version, display.say)
+        return Contender(label, plugin, variant, environment, baseline=baseline)
     except environments.EnvironmentFailed as error:
         display.say(f"{label}: {error}")
-        return Contender(label, plugin, variant, None, str(error))
-    return Contender(label, plugin, variant, environment)
+        is_skipped = isinstance(error, environments.NoInterpreter)
+        return Contender(label, plugin, variant, None, str(error), is_skipped, baseline)
+
+
+def _companions(own: Contender) -> list[Contender]:
+    """The variants of a backend that run for its sake: what its overhead is taken against, and what mends it."""
+    header, name = own.plugin.header, own.label.partition("+")[0]
+    variants = [header.baseline] if own.baseline else []
+    variants += header.beside if own.variant is None else []
+    return [
+        replace(
+            own,
+            label=f"{name}+{variant}",
+            variant=variant,
+            baseline=None if variant == header.baseline else own.baseline,
+            beside=own.label,
+        )
+        for variant in variants
+    ]
 
 
 def run(
@@ -113,17 +138,18 @@ def run(
     display: Display,
     fresh: bool = False,
     cells: Sequence[Prepared] | None = None,
+    companions: bool = True,
 ) -> tuple[Path, dict[str, Any]]:
     """Run the experiment on the backends and return the run folder and the comparison in it.
 
-    `cells` are the experiment's, where the caller has prepared them.
+    `cells` are the experiment's, where the caller has prepared them; without `companions` just what is asked for runs.
     """
     for request in requests:
         plugins.requested(request)
     folders.refuse_unwritable(out)
     if cells is None:
         cells = prepare(experiment, display)
-    backends = contenders(requests, display)
+    backends = contenders(requests, display, companions)
     reference = _contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
     key = _key(cells, requests)
     with folders.claim(out, experiment.name, key, fresh) as folder:
@@ -224,7 +250,7 @@ def _finish(job: Job, display: Display) -> process.Outcome:
 def _execute(job: Job, told: Mapping[str, Any], display: Display) -> process.Outcome:
     job.folder.mkdir(parents=True, exist_ok=True)
     if job.contender.environment is None:
-        return process.Outcome("failed", job.contender.problem, ())
+        return process.Outcome("skipped" if job.contender.is_skipped else "failed", job.contender.problem, ())
     store.write_text(job.folder / "job.json", json.dumps(told))
     timing = job.cell.cell.spec.timing
     return process.execute(
@@ -246,11 +272,10 @@ def _cell_entry(
     spec = cell.cell.spec
     runs = [
         record.run_entry(
-            job.contender.label,
+            job.contender,
             job.repeat,
             spec.data,
             spec.timing,
-            job.contender.versions,
             outcome.status,
             outcome.reason,
             outcome.events,

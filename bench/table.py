@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bench import loading, loading_table, privacy_table
+from bench import loading, loading_table, overhead, privacy_table
 from bench.layout import ABSENT, Table, figures, ratio, size
 
 Run = Mapping[str, Any]
@@ -24,7 +24,8 @@ def tables(comparison: Mapping[str, Any]) -> list[Table]:
         if "limits" in cell:
             continue  # told in the tables of loading
         place = f" [{cell['name']}]" if cell["name"] else ""
-        found += [_costs(comparison, cell, place), _accuracies(cell, place), _certificate(cell, place)]
+        found += [_costs(comparison, cell, place), *overhead.tables(cell, place)]
+        found += [_accuracies(cell, place), _certificate(cell, place)]
     return found
 
 
@@ -63,15 +64,18 @@ def _failures(comparison: Mapping[str, Any]) -> list[Table]:
 
 
 def _by_backend(cell: Cell) -> dict[str, list[Run]]:
+    """The runs of what was asked for; what runs for its sake has a table of its own."""
     found: dict[str, list[Run]] = {}
     for run in cell["runs"]:
-        found.setdefault(run["backend"], []).append(run)
+        if not run.get("beside"):
+            found.setdefault(run["backend"], []).append(run)
     return found
 
 
 def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
     backends = _by_backend(cell)
-    ratios = {(entry["a"], entry["metric"]): entry for entry in cell["ratios"]}
+    own_baseline = {name for name, runs in backends.items() if runs[0].get("baseline")}
+    ratios = {(entry["a"], entry["metric"]): entry for entry in cell["ratios"] if entry["a"] not in own_baseline}
 
     def row(title: str, text: Callable[[Sequence[Run]], str], metric: str | None = None) -> tuple[str, ...]:
         return (
@@ -82,6 +86,7 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
 
     rows = (
         ("framework", *(_framework(runs[0]["versions"]) for runs in backends.values())),
+        *_ways(backends),
         ("status", *(_status(runs) for runs in backends.values())),
         row("a round, s", _median(_round_values("seconds"), figures), "round_s"),
         row("a round, CPU s", _median(_round_values("cpu_seconds"), figures), "round_cpu_s"),
@@ -98,6 +103,17 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
         *_privacy_rows(backends),
     )
     return Table(f"What it costs{place}", ("", *backends), rows, _cost_notes(comparison, cell, backends))
+
+
+def _ways(backends: Mapping[str, Sequence[Run]]) -> list[tuple[str, ...]]:
+    """What computes, and how it is reached, where that isn't said by the framework's name."""
+    versions = [runs[0]["versions"] for runs in backends.values()]
+    if not any(own.get("computes_with") for own in versions):
+        return []
+    return [
+        ("computes with", *(overhead.arithmetic(own) for own in versions)),
+        ("transport", *(own.get("transport") or ABSENT for own in versions)),
+    ]
 
 
 def _privacy_rows(backends: Mapping[str, Sequence[Run]]) -> list[tuple[str, ...]]:
@@ -133,9 +149,10 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
         "Memory and CPU are of the whole process group; its peaks are added up, so memory is an upper bound.",
         f"Accuracy on {cell['test_samples']} held-out samples, {cell['train_samples']} to train on.",
     ]
-    if cell["ratios"]:
-        baseline = cell["ratios"][0]["b"]
+    baseline = next((entry["b"] for entry in cell["ratios"] if entry["a"] in backends and entry["b"] in backends), None)
+    if baseline:
         notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")
+    notes += overhead.warnings(backends)
     notes += privacy_table.notes_of([run["privacy"] for run in cell["runs"] if run["privacy"]])
     for name, runs in backends.items():
         for run in runs:
