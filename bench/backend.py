@@ -38,6 +38,13 @@ class Backend:
     loaders = ("gather",)
     private = ()
 
+    @classmethod
+    def import_variant(cls, variant):
+        """Import what one variant needs and another goes without; `variant` is what follows the + in its name, or None.
+
+        Timed as part of the import, as the file's own imports are.
+        """
+
     def open(self, job, weights):
         """Build the model with these initial weights. `job` is a `bench.job.Job`.
 

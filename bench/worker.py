@@ -299,6 +299,7 @@ def _load_adapter(job):
     module = importlib.util.module_from_spec(spec)
     sys.modules["adapter"] = module
     spec.loader.exec_module(module)
+    module.Adapter.import_variant(job.variant)
     return module.Adapter
 
 
