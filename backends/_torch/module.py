@@ -51,9 +51,9 @@ def build(layers):
     )
 
 
-def sgd(parameters, training):
-    """Return torch's SGD with a `bench.job.Training`'s settings, its momentum at rest."""
-    return torch.optim.SGD(parameters, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay)
+def sgd(parameters, training, at=torch):
+    """Return torch's SGD with a `bench.job.Training`'s settings, its momentum at rest; `at` may be a remote torch."""
+    return at.optim.SGD(parameters, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay)
 
 
 def canonical_tensors(model, names):
