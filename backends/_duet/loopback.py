@@ -6,6 +6,9 @@ PySyft 0.5 would ask a list on the web for a signalling server, and a public STU
 import ipaddress
 import sys
 
+REACHING = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
+LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+
 
 class Outside(Exception):
     """An address that isn't loopback."""
@@ -20,13 +23,12 @@ def guard(exposed=False):
 
 
 def _check(event, arguments, exposed):
-    if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"):
+    if event in REACHING:
         address = arguments[1]
         if isinstance(address, tuple) and not _allowed(address[0], exposed):
             raise Outside("{} of {}: only this machine's loopback may be reached".format(event, address[0]))
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
-        if not _allowed(arguments[0], exposed):
-            raise Outside("{} of {}: only this machine's loopback may be looked up".format(event, arguments[0]))
+    elif event in LOOKUPS and not _allowed(arguments[0], exposed):
+        raise Outside("{} of {}: only this machine's loopback may be looked up".format(event, arguments[0]))
 
 
 def _allowed(host, exposed):

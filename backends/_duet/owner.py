@@ -45,8 +45,8 @@ class Owner:
         self.serve()
 
     def publish(self):
-        from syft.core.node.domain.domain import Domain
         import torch
+        from syft.core.node.domain.domain import Domain
 
         settings = self.settings
         with self.harness.step("publish") as step:
@@ -56,7 +56,7 @@ class Owner:
             tag, count = settings["tag"], self.tensor.nelement()
             described = "{} number{}".format(count, "" if count == 1 else "s")
             self.pointer = self.tensor.send(self.client, pointable=True, tags=[tag], description=described)
-            step.detail = "{}: {}, of which none leaves this process".format(tag, described)
+            step.detail = "{}: {}, which stay in this process".format(tag, described)
 
     def meet(self):
         from syft.grid.duet.om_signaling_client import register
@@ -79,7 +79,8 @@ class Owner:
 
     def hand_over(self):
         """Let PySyft's own request handler decide; tell what it does."""
-        self.client.requests.add_handler(action="accept", element_quota=self.settings["quota"])
+        self.client.requests.add_handler(action="accept", tags=[self.settings["tag"], "mean"])
+        self.client.requests.add_handler(action="deny")
         for accepted, name in ((True, "_accept"), (False, "_deny")):
             setattr(self.domain, name, self.telling(accepted, getattr(self.domain, name)))
 
@@ -88,7 +89,7 @@ class Owner:
             self.show(request)
             with self.harness.step("decide") as step:
                 decide(request)
-                self.tell(step, accepted, "the handler: at most {} number(s) in all".format(self.settings["quota"]))
+                self.tell(step, accepted, "by the handler: the mean, and nothing else")
 
         return told
 

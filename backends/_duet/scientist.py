@@ -34,13 +34,15 @@ class Scientist:
         self.connect()
         self.look()
         self.raw("raw before")
+        if self.settings["probe"]:
+            self.copy_aside()
         for number, statistic in enumerate(self.settings["statistics"]):
             suffix = "" if number == 0 else " " + statistic
             result = self.compute(statistic, suffix)
             self.request(result, statistic, suffix)
             self.fetch(result, statistic, suffix)
             self.raw("raw after" + suffix)
-        if self.settings["outstay"]:
+        if self.settings["probe"]:
             self.outstay()
         else:
             self.leave()
@@ -95,10 +97,22 @@ class Scientist:
             if step.outcome == "open":
                 step.detail = "all {} values are here".format(values.nelement())
 
+    def copy_aside(self):
+        """Have the owner's own torch write the raw values into a tensor of ours: nobody is asked."""
+        import torch
+
+        with self.harness.step("raw copied aside", self.limit_s) as step:
+            ours = torch.zeros(0, dtype=torch.float64).send(self.duet)
+            self.duet.torch.add(self.data, 0, out=ours)
+            values = self.attempt(step, ours)
+            if step.outcome == "open":
+                step.detail = "torch.add(raw, 0, out=ours): {} values came with ours".format(values.nelement())
+                step.outcome = "open" if values.nelement() else "refused"
+
     def compute(self, statistic, suffix):
         with self.harness.step("compute" + suffix, self.limit_s) as step:
             result = getattr(self.data, statistic)()
-            step.detail = "{}.{}() is sent to the owner; here is a pointer, no value".format(self.tag, statistic)
+            step.detail = "{}.{}(), at the owner's; here is a pointer to it, no value".format(self.tag, statistic)
         return result
 
     def request(self, result, statistic, suffix):
@@ -108,7 +122,7 @@ class Scientist:
         with self.harness.step("request" + suffix, wait_s + self.limit_s) as step:
             status = result.request(reason=self.settings["reason"], block=True, timeout_secs=wait_s)
             step.stop()
-            step.detail = "the {}, because: {}".format(statistic, self.settings["reason"])
+            step.detail = "the {}".format(statistic)
             if step.seconds() >= wait_s:
                 step.outcome = "unanswered"
             else:
@@ -130,7 +144,7 @@ class Scientist:
             step.outcome = "open"
         except AuthorizationException as error:
             value, step.outcome = None, "refused"
-            step.detail = str(error).partition(" Object with ID")[0] + " it"
+            step.detail = '"{}"'.format(str(error).partition(" Object with ID")[0])
         step.stop()
         return value
 
