@@ -25,7 +25,7 @@ def both(environment: Environment, settings: Settings, shown: Shown) -> Played:
         stage.start("scientist")
         stage.play({"owner", "scientist"}, SILENCE_S + settings.wait_s)
         played = stage.played
-    played.problems += _not_as_told(played, settings) if not played.problems else []
+    played.problems += not_as_told(played, settings) if not played.problems else []
     return played
 
 
@@ -81,8 +81,8 @@ def address(host: str, exposed: bool) -> str:
     return str(found)
 
 
-def _not_as_told(played: Played, settings: Settings) -> list[str]:
-    """What didn't go as it was told to, where all that was said is known."""
+def not_as_told(played: Played, settings: Settings) -> list[str]:
+    """Return what didn't go as it was told to; nothing where a person decides."""
     if settings.probe or "ask" in settings.decisions:
         return []
     accept = settings.decisions[0] != "deny"

@@ -294,6 +294,7 @@ def _finish(document: dict[str, Any], duets: "list[Played]", as_json: bool) -> N
     elif document["latency"]:
         _print_latencies(document, console)
     if not as_json and document["status"] == "done":
+        console.print()
         for text, style in _verdict(document):
             console.print(text, style=style, markup=False, soft_wrap=True)
     if document["status"] == "failed":
@@ -322,11 +323,13 @@ def _print_latencies(document: dict[str, Any], console: Any) -> None:
     from rich import box
     from rich.table import Table
 
-    from bench.layout import duration
+    from bench.duet_display import latency
 
-    table = Table("side", "step", "median", "95 %", box=box.SIMPLE_HEAD, padding=0)
+    table = Table("side", "step", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for title in ("median", "95 % interval"):
+        table.add_column(title, justify="right")
     for row in document["latency"]:
-        interval = "" if row["low"] is None else f"{duration(row['low'])} to {duration(row['high'])}"
-        table.add_row(row["side"], row["step"], duration(row["median"]), interval)
+        interval = "" if row["low"] is None else f"{latency(row['low'])} to {latency(row['high'])}"
+        table.add_row(row["side"], row["step"], latency(row["median"]), interval)
     console.print(table)
     console.print(f"{document['repeats']} repeats, each by three fresh processes; 95 % bootstrap interval.")

@@ -50,6 +50,7 @@ STYLES = {"done": "green", "accepted": "green", "refused": "yellow", "denied": "
 MARKS = {"done": "✓", "accepted": "✓", "refused": "✗", "denied": "✗", "open": "!", "unanswered": "?"}
 PLAIN_MARKS = {"done": "*", "accepted": "*", "refused": "x", "denied": "x", "open": "!"}
 TIME_WIDTH = 8
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def make(console: Console, sides: Sequence[str]) -> "Columns | Lines":
@@ -64,6 +65,12 @@ def phrase(step: Mapping[str, Any]) -> str:
     told = [] if outcome == "done" else [outcome.upper() if outcome == "open" else outcome]
     told += [step["detail"]] if step["detail"] else []
     return f"{SAID.get(base, name)}: {', '.join(told)}" if told else SAID.get(base, name)
+
+
+def latency(seconds: float) -> str:
+    """Return seconds, or milliseconds where they are few, in one piece."""
+    text = f"{1000 * seconds:.0f} ms" if 0.001 <= seconds < 0.1 else "< 1 ms" if seconds < 0.001 else duration(seconds)
+    return text.replace(" ", NO_BREAK)
 
 
 def asked(event: Mapping[str, Any]) -> str:
@@ -95,7 +102,7 @@ class Lines:
             self._line(side, DOING[step])
 
     def step(self, event: Mapping[str, Any]) -> None:
-        self._line(event["side"], f"{phrase(event)} ({duration(event['seconds'])})")
+        self._line(event["side"], f"{phrase(event)} ({latency(event['seconds'])})")
 
     def request(self, event: Mapping[str, Any]) -> None:
         self._line("owner", asked(event))
@@ -109,7 +116,7 @@ class Lines:
     def _line(self, side: str, text: str) -> None:
         stamp = f"{time.monotonic() - self.started:5.1f} s"
         line = f"{stamp}  {side:<10}  {text}" if side else f"{stamp}  {text}"
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(line.replace(NO_BREAK, " "), markup=False, highlight=False, soft_wrap=True)
 
 
 class Columns:
@@ -146,7 +153,7 @@ class Columns:
         outcome = event["outcome"]
         style = STYLES.get(outcome, "")
         text = Text.assemble((self._mark(outcome), style), " ", (phrase(event), style if outcome != "done" else ""))
-        text.append(f"  {duration(event['seconds'])}", "dim")
+        text.append(f"  {latency(event['seconds'])}", "dim")
         self._cell(event["side"], text)
 
     def request(self, event: Mapping[str, Any]) -> None:

@@ -81,6 +81,11 @@ class Played:
         return step["outcome"] if step else None
 
 
+def scripts() -> Path:
+    """Return the folder of what the processes run."""
+    return plugins.root("backends") / "_duet"
+
+
 class Stage:
     """The processes of one Duet, and what they say. At its end none of them is left."""
 
@@ -108,7 +113,7 @@ class Stage:
         folder.mkdir()
         with (folder / "stderr.log").open("wb") as log:
             started = subprocess.Popen(
-                [str(self.environment.python), "-I", str(plugins.root("backends") / "_duet" / f"{side}.py")],
+                [str(self.environment.python), "-I", str(scripts() / f"{side}.py")],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -188,11 +193,14 @@ class Stage:
             self._problem(f"the {side}", event["reason"])
 
     def _ask(self, request: str) -> None:
-        """Read a person's answer; nothing is a no."""
-        answer = ""
-        with contextlib.suppress(EOFError, ValueError):
-            answer = input()
-        accept = answer.strip().lower() in ("y", "yes")
+        """Read a person's answer; nothing is a no.
+
+        Not by input(): a thread that waits in it would keep this process from ending.
+        """
+        answer = b""
+        while not answer.endswith(b"\n") and (read := os.read(0, 1)):
+            answer += read
+        accept = answer.strip().lower() in (b"y", b"yes")
         self._heard.put(("person", {"event": "answer", "request": request, "accept": accept}))
 
     def _ended(self, side: str) -> None:

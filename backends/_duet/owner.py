@@ -56,7 +56,7 @@ class Owner:
             tag, count = settings["tag"], self.tensor.nelement()
             described = "{} number{}".format(count, "" if count == 1 else "s")
             self.pointer = self.tensor.send(self.client, pointable=True, tags=[tag], description=described)
-            step.detail = "{}: {}, which stay in this process".format(tag, described)
+            step.detail = "{}, {}".format(tag, described)
 
     def meet(self):
         from syft.grid.duet.om_signaling_client import register
@@ -75,7 +75,7 @@ class Owner:
         with self.harness.step("connect", self.settings["limit_s"]) as step:
             self.peer = Duet(self.domain, self.target, self.signalling, offer=True)
             self.who = self.peer.name.replace(" Client", "")
-            step.detail = "WebRTC, from process to process, to {}".format(self.who)
+            step.detail = "WebRTC, to {}".format(self.who)
 
     def hand_over(self):
         """Let PySyft's own request handler decide; tell what it does."""
@@ -109,7 +109,7 @@ class Owner:
                 return
             elif told["do"] == "gone":
                 if not told["goodbye"]:
-                    raise RuntimeError("the scientist is gone without a goodbye")
+                    raise talk.Problem("the scientist is gone without a goodbye")
                 return
 
     def wait(self):

@@ -9,6 +9,8 @@ import socket
 import threading
 import time
 
+import talk
+
 GOODBYE = b"goodbye\n"
 START_S = 60.0  # the signalling server imports syft first
 
@@ -25,9 +27,9 @@ class Seat:
         """Wait until the seat is given; raise where another has it."""
         answer = self._socket.recv(64)
         if b" 409 " in answer:
-            raise RuntimeError("another {} is there already".format(self.side))
+            raise talk.Problem("another {} is there already".format(self.side))
         if b" 200 " not in answer:
-            raise RuntimeError("what answers at {}:{} is no Duet".format(self.host, self.port))
+            raise talk.Problem("what answers at {}:{} is no Duet".format(self.host, self.port))
         self._socket.settimeout(None)
 
     def watch(self, on_lost):

@@ -77,14 +77,14 @@ class Scientist:
         with self.harness.step("connect", self.limit_s) as step:
             self.domain = Domain(name=self.settings["name"])
             self.duet = Duet(self.domain, self.target, self.signalling, offer=False)
-            step.detail = "WebRTC, from process to process, to {}".format(self.duet.name.replace(" Client", ""))
+            step.detail = "WebRTC, to {}".format(self.duet.name.replace(" Client", ""))
 
     def look(self):
         with self.harness.step("list the store", self.limit_s) as step:
             found = self.duet.store.store
             step.stop()
             if not found:
-                raise RuntimeError("the owner has published nothing")
+                raise talk.Problem("the owner has published nothing")
             self.data = found[0]
             self.tag = ", ".join(str(tag) for tag in self.data.tags)
             kind = self.data.object_type.replace("<class '", "").replace("'>", "")
@@ -112,7 +112,7 @@ class Scientist:
     def compute(self, statistic, suffix):
         with self.harness.step("compute" + suffix, self.limit_s) as step:
             result = getattr(self.data, statistic)()
-            step.detail = "{}.{}(), at the owner's; here is a pointer to it, no value".format(self.tag, statistic)
+            step.detail = "{}.{}() at the owner's: a pointer, no value".format(self.tag, statistic)
         return result
 
     def request(self, result, statistic, suffix):

@@ -13,6 +13,10 @@ import threading
 import time
 
 
+class Problem(Exception):
+    """What ends a side, in words that say it all."""
+
+
 class Harness:
     """The harness, seen from one of the processes that it started."""
 
@@ -89,6 +93,8 @@ def run(side, main):
     harness = Harness(side)
     try:
         main(harness)
+    except Problem as problem:
+        harness.give_up(str(problem))
     except Exception as error:
         harness.give_up(" ".join("{}: {}".format(type(error).__name__, error).split())[:300])
     harness.say("left")
