@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.duet_display import Columns, Lines
     from bench.duet_stage import Played, Settings
     from bench.environments import Environment
+    from bench.layout import Table
 
 UNAVAILABLE = 3
 
@@ -181,6 +182,54 @@ def scientist(
     _finish(_document(environment, settings, None, [played]), [played], as_json)
 
 
+@app.command()
+def trust(
+    backends: Annotated[
+        str, typer.Option("--backends", "-b", help="Generations of PySyft, comma-separated.")
+    ] = "syft-0.2,syft-0.5,syft-0.9",
+    as_json: AsJson = False,
+) -> None:
+    """Try what approval really opens, in each generation of PySyft, and print it as a table.
+
+    \b
+    bench duet trust
+    bench duet trust --backends syft-0.5 --json
+
+    Can the scientist have the raw data: before any approval, after a denial, after a value that was derived from
+    them was accepted, and once the owner has left? Openly, and by a roundabout way that asks nobody. Exit codes: 0
+    all were tried, or skipped with the reason; 1 one failed.
+    """
+    from bench import trust as reporter
+
+    names = reporter.names(backends)
+    with _shown("owner", "scientist") as shown:
+        found = list(reporter.rows(names, shown))
+    if as_json:
+        print(json.dumps(reporter.document(found), indent=1))
+    else:
+        _print_trust(reporter.table(found))
+    if any(row.status == "failed" for row in found):
+        raise typer.Exit(1)
+
+
+def _print_trust(table: "Table") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    styles = {"closed": "green", "open": "bold red", "skipped": "yellow", "failed": "bold red"}
+    console = Console(highlight=False)
+    drawn = Drawn(box=box.SIMPLE_HEAD, title=Text(table.title, "bold"), title_justify="left")
+    for column in table.columns:
+        drawn.add_column(Text(column), overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(text, styles.get(text, "")) for text in row))
+    console.print(drawn)
+    for note in table.notes:
+        console.print(Text(note, "dim"))
+
+
 def _read(data: Path | None, column: str | None) -> "Published":
     from bench import duet_data
 
@@ -273,6 +322,7 @@ def _document(
         "versions": {**last.versions, "released": environment.released, "locked": environment.locked},
         "machine": machine.facts(),
         "result": {
+            "decided": last.outcome("decide"),
             "request": last.outcome("request"),
             "mean": result.get("value"),
             "raw_open_before": player.is_open(last, "raw before"),
@@ -305,17 +355,19 @@ def _finish(document: dict[str, Any], duets: "list[Played]", as_json: bool) -> N
 def _verdict(document: dict[str, Any]) -> list[tuple[str, str]]:
     result = document["result"]
     lines = []
-    if result["request"] == "accepted":
+    if result["request"] is None:
+        lines.append((f"The request was {result['decided'] or 'never made'}.", "bold"))
+    elif result["request"] == "accepted":
         lines.append((f"The request was accepted: the mean is {result['mean']:.6g}.", "bold"))
-    elif result["request"] is not None:
+    else:
         lines.append((f"The request was {result['request']}: there is no mean.", "bold"))
     if result["raw_open_after"] is True:
         lines.append(("The raw data are OPEN: whoever may read the mean may read everything.", "bold red"))
     elif result["raw_open_after"] is False:
         lines.append(("The raw data were refused, before and after.", "green"))
     if document["mended"] is not None:
-        state = "mended" if document["mended"] else "left as published"
-        lines.append((f"PySyft 0.5.0's permission bug: {state}.", "dim"))
+        state = "mended; other ways to the raw data stay open" if document["mended"] else "left as published"
+        lines.append((f"PySyft 0.5.0's permission bug: {state} (bench duet trust).", "dim"))
     return lines
 
 

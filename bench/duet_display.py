@@ -20,7 +20,7 @@ DOING = {
     "connect": "connecting",
     "list the store": "listing what there is",
     "raw before": "trying for the raw data",
-    "raw copied aside": "copying the raw data aside",
+    "raw aside": "trying for the raw data by a roundabout way",
     "compute": "computing where the data are",
     "request": "requesting the result",
     "decide": "deciding",
@@ -37,7 +37,7 @@ SAID = {
     "connect": "connected",
     "list the store": "the store",
     "raw before": "raw data",
-    "raw copied aside": "raw data copied aside",
+    "raw aside": "raw data by a roundabout way",
     "compute": "computed",
     "request": "request",
     "decide": "request",
@@ -50,7 +50,6 @@ STYLES = {"done": "green", "accepted": "green", "refused": "yellow", "denied": "
 MARKS = {"done": "✓", "accepted": "✓", "refused": "✗", "denied": "✗", "open": "!", "unanswered": "?"}
 PLAIN_MARKS = {"done": "*", "accepted": "*", "refused": "x", "denied": "x", "open": "!"}
 TIME_WIDTH = 8
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def make(console: Console, sides: Sequence[str]) -> "Columns | Lines":
@@ -68,9 +67,10 @@ def phrase(step: Mapping[str, Any]) -> str:
 
 
 def latency(seconds: float) -> str:
-    """Return seconds, or milliseconds where they are few, in one piece."""
-    text = f"{1000 * seconds:.0f} ms" if 0.001 <= seconds < 0.1 else "< 1 ms" if seconds < 0.001 else duration(seconds)
-    return text.replace(" ", NO_BREAK)
+    """Return seconds, or milliseconds where they are few."""
+    if seconds < 0.001:
+        return "< 1 ms"
+    return f"{1000 * seconds:.0f} ms" if seconds < 0.1 else duration(seconds)
 
 
 def asked(event: Mapping[str, Any]) -> str:
@@ -116,7 +116,7 @@ class Lines:
     def _line(self, side: str, text: str) -> None:
         stamp = f"{time.monotonic() - self.started:5.1f} s"
         line = f"{stamp}  {side:<10}  {text}" if side else f"{stamp}  {text}"
-        self.console.print(line.replace(NO_BREAK, " "), markup=False, highlight=False, soft_wrap=True)
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class Columns:
@@ -153,8 +153,7 @@ class Columns:
         outcome = event["outcome"]
         style = STYLES.get(outcome, "")
         text = Text.assemble((self._mark(outcome), style), " ", (phrase(event), style if outcome != "done" else ""))
-        text.append(f"  {latency(event['seconds'])}", "dim")
-        self._cell(event["side"], text)
+        self._cell(event["side"], text, latency(event["seconds"]))
 
     def request(self, event: Mapping[str, Any]) -> None:
         self._cell("owner", Text(f"{'→' if self._utf8() else '>'} {asked(event)}", "cyan"))
@@ -168,10 +167,14 @@ class Columns:
         self.now.pop(side, None)
         self._cell(side if side in self.sides else self.sides[0], Text(f"! {side}: {reason}", "bold red"))
 
-    def _cell(self, side: str, text: Text) -> None:
+    def _cell(self, side: str, text: Text, taken: str = "") -> None:
         if not self.live.is_started:
             self.live.start()
-        self._row(self._stamp(), *(text if own == side else Text("") for own in self.sides))
+        cell = Table.grid(expand=True, padding=(0, 1))
+        cell.add_column(ratio=1)
+        cell.add_column(no_wrap=True, justify="right")
+        cell.add_row(text, Text(taken, "dim"))
+        self._row(self._stamp(), *(cell if own == side else Text("") for own in self.sides))
 
     def _row(self, *cells: RenderableType) -> None:
         self.console.print(self._grid(cells))

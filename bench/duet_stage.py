@@ -185,6 +185,8 @@ class Stage:
             self.tell("owner", {"do": "decide", "request": event["request"], "accept": event["accept"]})
         elif kind == "gone" and event["who"] == "scientist":
             self.tell("owner", {"do": "gone", "goodbye": event["goodbye"]})
+            if event["goodbye"] and "scientist" not in self._processes:
+                self.shown.say("The scientist has left.")
             self._deadline = time.monotonic() + PARTING_S
         elif kind == "finished":
             self.tell("owner", {"do": "leave"})

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from bench import duet, duet_commands, duet_data, duet_stage, environments
+from bench import duet, duet_commands, duet_data, duet_stage, environments, plugins, trust
 from bench.duet_stage import Played, Settings
 from bench.environments import Environment
 from bench.errors import UserError
@@ -109,7 +109,9 @@ def test_a_denied_request_ends_with_a_refusal(at_once):
     _, denied = at_once
     assert denied.code == 0, denied.err
     document = denied.document
-    assert document["result"] == {"request": "denied", "mean": None, "raw_open_before": False, "raw_open_after": False}
+    result = document["result"]
+    assert (result["decided"], result["request"], result["mean"]) == ("denied", "denied", None)
+    assert (result["raw_open_before"], result["raw_open_after"]) == (False, False)
     assert outcomes(document)["get the result"] == "refused"
 
 
@@ -366,3 +368,58 @@ def test_what_went_otherwise_than_told_is_a_problem():
     assert duet.not_as_told(played, Settings()) == ["raw after: open, where refused was expected"]
     assert not duet.not_as_told(played, Settings(is_mended=False))
     assert json.dumps(played.steps)
+
+
+def answers(document: dict, variant: str) -> dict[str, str]:
+    row = next(row for row in document["rows"] if row["variant"] == variant)
+    return {question: own["answer"] for question, own in row["answers"].items()}
+
+
+def test_the_trust_report_tells_what_approval_opens(mended):
+    finished = finish(start("trust", "--json", "--backends=syft-0.5"))
+    assert finished.code == 0, finished.err
+    document = finished.document
+    assert document["schema"] == "bench.trust/1"
+    closed = dict.fromkeys(("before", "denied", "derived", "left"), "closed")
+    assert answers(document, "Duet, as published") == closed | {"derived": "open"}
+    assert answers(document, "Duet, mended") == closed
+    roundabout = answers(document, "Duet, mended, by a roundabout way")
+    assert roundabout == dict.fromkeys(("before", "denied", "derived"), "open") | {"left": "closed"}
+
+
+TOLD = {"variant": "plain", "question": "before", "answer": "open", "detail": "given away"}
+PROBES = {
+    f"print({json.dumps(TOLD)!r})": "done",
+    "print('no answer')": "failed",
+    "raise SystemExit('out of cheese')": "failed",
+}
+
+
+@pytest.mark.parametrize("code", PROBES)
+def test_a_generations_own_probe_is_run(tmp_path, monkeypatch, code):
+    (tmp_path / "_trust").mkdir()
+    (tmp_path / "_trust" / "virtual_worker.py").write_text(code)
+    own = Environment("fake", Path(sys.executable), None, False, "syft", "0.2.9", None, {}, "")
+    monkeypatch.setattr(plugins, "root", lambda kind: tmp_path)
+    monkeypatch.setattr(plugins, "find", lambda kind, name: name)
+    monkeypatch.setattr(environments, "ensure", lambda plugin, report: own)
+    found = list(trust.rows(["syft-0.2"], Silent()))
+    assert [row.status for row in found] == [PROBES[code]]
+    table = trust.table(found)
+    if found[0].status == "done":
+        assert table.rows[0] == ("PySyft 0.2.9", "plain", "open", "-", "-", "-")
+        assert "PySyft 0.2.9 (plain): given away" in table.notes
+    else:
+        assert table.notes[0].startswith("PySyft 0.2.9 failed: virtual_worker.py ")
+
+
+def test_a_generation_without_its_environment_is_skipped_with_the_reason(monkeypatch):
+    def fail(plugin: object, report: object) -> None:
+        raise environments.NoInterpreter("syft-0.2 needs Python 3.7")
+
+    monkeypatch.setattr(environments, "ensure", fail)
+    found = list(trust.rows(trust.names("syft-0.2,syft-0.9"), Silent()))
+    assert [(row.status, row.reason) for row in found] == [("skipped", "syft-0.2 needs Python 3.7")] * 2
+    assert "syft-0.2 skipped: syft-0.2 needs Python 3.7" in trust.table(found).notes
+    with pytest.raises(UserError, match=r"no trust report for torch; there are syft-0\.2"):
+        trust.names("torch")

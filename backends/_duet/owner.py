@@ -103,7 +103,7 @@ class Owner:
             if told is None:
                 continue
             if told["do"] == "decide":
-                self.decide(self.asked[told["request"]], told["accept"], "you")
+                self.decide(self.asked[told["request"]], told["accept"], "by you")
             elif told["do"] == "leave":
                 self.leave()
                 return

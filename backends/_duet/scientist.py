@@ -34,8 +34,6 @@ class Scientist:
         self.connect()
         self.look()
         self.raw("raw before")
-        if self.settings["probe"]:
-            self.copy_aside()
         for number, statistic in enumerate(self.settings["statistics"]):
             suffix = "" if number == 0 else " " + statistic
             result = self.compute(statistic, suffix)
@@ -96,17 +94,21 @@ class Scientist:
             values = self.attempt(step, self.data)
             if step.outcome == "open":
                 step.detail = "all {} values are here".format(values.nelement())
+        if self.settings["probe"]:
+            self.copy_aside(name.replace("raw", "raw aside", 1))
 
-    def copy_aside(self):
-        """Have the owner's own torch write the raw values into a tensor of ours: nobody is asked."""
+    def copy_aside(self, name):
+        """Have the owner's torch write the raw values into a tensor of ours: nobody is asked."""
         import torch
 
-        with self.harness.step("raw copied aside", self.limit_s) as step:
+        with self.harness.step(name, self.limit_s) as step:
             ours = torch.zeros(0, dtype=torch.float64).send(self.duet)
             self.duet.torch.add(self.data, 0, out=ours)
             values = self.attempt(step, ours)
             if step.outcome == "open":
-                step.detail = "torch.add(raw, 0, out=ours): {} values came with ours".format(values.nelement())
+                step.detail = "torch.add(raw, 0, out=ours), ours.get(): all {} values are here".format(
+                    values.nelement()
+                )
                 step.outcome = "open" if values.nelement() else "refused"
 
     def compute(self, statistic, suffix):
