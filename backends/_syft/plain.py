@@ -43,14 +43,7 @@ class PlainTorch(Backend):
 
     def train(self, client, feed):
         """Train the model on the client's batches, an SGD step each."""
-        torch.manual_seed(client.seed)
-        self.model.train()
-        optimizer = module.sgd(self.model.parameters(), self.training)
-        for inputs, targets in self.batches(client, feed):
-            optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(self.model(inputs), targets)
-            loss.backward()
-            optimizer.step()
+        train(self.model, self.training, client.seed, self.batches(client, feed))
 
     def batches(self, client, feed):
         """Yield (inputs, targets), float32 (n, channel, height, width) and int64 (n,), of each batch in order."""
@@ -68,3 +61,15 @@ class PlainTorch(Backend):
         with torch.no_grad():
             logits = [self.model(torch.from_numpy(inputs[start : start + 500])) for start in range(0, len(inputs), 500)]
         return torch.cat(logits).numpy()
+
+
+def train(model, training, seed, batches):
+    """Take an SGD step with each of `batches`, pairs of inputs and targets; momentum starts at zero."""
+    torch.manual_seed(seed)
+    model.train()
+    optimizer = module.sgd(model.parameters(), training)
+    for inputs, targets in batches:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
