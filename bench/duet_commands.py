@@ -60,7 +60,7 @@ Decide = Annotated[
     Decision | None,
     typer.Option(
         help="ask: you answer at the terminal. accept, deny: always. handler: PySyft's own request handler accepts the"
-        " mean and denies the rest.",
+        " mean and denies the rest. Without it the owner's side alone asks, both together accept.",
     ),
 ]
 AsPublished = Annotated[
@@ -110,6 +110,7 @@ def duet(
     duets = []
     environment = _environment()
     with _shown("owner", "scientist") as shown:
+        _warn(published, settings, shown)
         for repeat in range(repeats):
             if repeats > 1:
                 shown.say(f"Repeat {repeat + 1} of {repeats}.")
@@ -150,6 +151,7 @@ def owner(
     with player.listening(address, settings.port) as server:
         environment = _environment()
         with _shown("owner") as shown:
+            _warn(published, settings, shown)
             shown.say(f"In another terminal: bench duet scientist{_where(settings)}")
             played = player.owner(environment, settings, shown, server)
     _finish(_document(environment, settings, published, [played]), [played], as_json)
@@ -178,6 +180,7 @@ def scientist(
     player.check_owner(address, settings.port)
     environment = _environment()
     with _shown("scientist") as shown:
+        _warn(None, settings, shown)
         played = player.scientist(environment, settings, shown)
     _finish(_document(environment, settings, None, [played]), [played], as_json)
 
@@ -264,6 +267,13 @@ def _settings(
         is_exposed=is_exposed,
         wait_s=3600.0 if decision is Decision.ASK and published else wait_s,
     )
+
+
+def _warn(published: "Published | None", settings: "Settings", shown: "Columns | Lines") -> None:
+    if published is not None and len(published.values) == 1:
+        shown.say("Only one number is published: its mean is that number.")
+    if settings.is_exposed:
+        shown.say("Exposed: whoever reaches this address reaches software without security fixes since 2021.")
 
 
 def _where(settings: "Settings") -> str:

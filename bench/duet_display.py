@@ -11,6 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from bench.data.wording import quoted
 from bench.layout import duration
 
 DOING = {
@@ -50,6 +51,7 @@ STYLES = {"done": "green", "accepted": "green", "refused": "yellow", "denied": "
 MARKS = {"done": "✓", "accepted": "✓", "refused": "✗", "denied": "✗", "open": "!", "unanswered": "?"}
 PLAIN_MARKS = {"done": "*", "accepted": "*", "refused": "x", "denied": "x", "open": "!"}
 TIME_WIDTH = 8
+LONGEST_REASON = 500  # what the other side says is shown as one printable line, whoever it is
 
 
 def make(console: Console, sides: Sequence[str]) -> "Columns | Lines":
@@ -62,23 +64,23 @@ def phrase(step: Mapping[str, Any]) -> str:
     name, outcome = step["step"], step["outcome"]
     base = next((known for known in sorted(SAID, key=len, reverse=True) if name.startswith(known)), name)
     told = [] if outcome == "done" else [outcome.upper() if outcome == "open" else outcome]
-    told += [step["detail"]] if step["detail"] else []
+    told += [quoted(step["detail"])] if step["detail"] else []
     return f"{SAID.get(base, name)}: {', '.join(told)}" if told else SAID.get(base, name)
 
 
 def latency(seconds: float) -> str:
     """Return seconds, or milliseconds where they are few."""
-    if seconds < 0.001:
-        return "< 1 ms"
-    return f"{1000 * seconds:.0f} ms" if seconds < 0.1 else duration(seconds)
+    if seconds >= 0.1:
+        return duration(seconds)
+    return f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
 
 
 def asked(event: Mapping[str, Any]) -> str:
     """Return a request in one line: who asks for what, and why."""
     numbers = event["numbers"]
     what = "an object" if numbers is None else f"{numbers} number{'' if numbers == 1 else 's'}"
-    name = ".".join(event["tags"])
-    return f"{event['who']} (key {event['key']}) asks for {name}, {what}, because: {event['reason']}"
+    who, name, reason = map(quoted, (event["who"], ".".join(event["tags"]), event["reason"][:LONGEST_REASON]))
+    return f"{who} (key {event['key']}) asks for {name}, {what}, because: {reason}"
 
 
 class Lines:
@@ -111,7 +113,7 @@ class Lines:
         self._line("owner", "Accept? [y/N] ")
 
     def failed(self, side: str, reason: str) -> None:
-        self._line(side, reason)
+        self._line(side, quoted(reason))
 
     def _line(self, side: str, text: str) -> None:
         stamp = f"{time.monotonic() - self.started:5.1f} s"
@@ -126,6 +128,7 @@ class Columns:
         self.console, self.sides = console, sides
         self.started = time.monotonic()
         self.now: dict[str, Spinner] = {}
+        self.is_asking = False
         self.live = Live(console=console, refresh_per_second=12, transient=True, get_renderable=self._now)
 
     def __enter__(self) -> Self:
@@ -148,6 +151,7 @@ class Columns:
 
     def step(self, event: Mapping[str, Any]) -> None:
         self.now.pop(event["side"], None)
+        self.is_asking = False
         if event["side"] not in self.sides:
             return
         outcome = event["outcome"]
@@ -160,12 +164,14 @@ class Columns:
 
     def ask(self, event: Mapping[str, Any]) -> None:
         self.live.stop()
+        self.is_asking = True
         self.console.print(Text("Accept? [y/N] ", "bold"), end="")
 
     def failed(self, side: str, reason: str) -> None:
-        side = side.removeprefix("the ")
+        if self.is_asking:
+            self.console.print()  # the question stands on a line that nobody ended
         self.now.pop(side, None)
-        self._cell(side if side in self.sides else self.sides[0], Text(f"! {side}: {reason}", "bold red"))
+        self._cell(side if side in self.sides else self.sides[0], Text(f"! {side}: {quoted(reason)}", "bold red"))
 
     def _cell(self, side: str, text: Text, taken: str = "") -> None:
         if not self.live.is_started:

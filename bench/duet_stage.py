@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from bench import plugins, process
+from bench.data.wording import quoted
 from bench.environments import Environment
 
 LOOPBACK = "127.0.0.1"
@@ -95,6 +96,7 @@ class Stage:
         self._heard: queue.Queue[tuple[str, Event | None]] = queue.Queue()
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._reasons: set[str] = set()
+        self._unanswered: list[Event] = []
         self._deadline: float | None = None
         self._temporary = tempfile.TemporaryDirectory(prefix="bench-duet-", ignore_cleanup_errors=True)
         self._folder = Path(self._temporary.name)
@@ -151,8 +153,8 @@ class Stage:
             try:
                 side, event = self._heard.get(timeout=self._patience(silence_s))
             except queue.Empty:
-                if self._deadline is None:
-                    self._problem("nothing was heard", f"for {silence_s:g} s")
+                for side in sorted(awaited) if not self.played.problems else ():
+                    self._problem(side, f"said nothing for {(silence_s if self._deadline is None else PARTING_S):g} s")
                 return
             if event is not None:
                 self._hear(side, event)
@@ -179,10 +181,12 @@ class Stage:
         elif kind == "request":
             self.shown.request(event)
             if "ask" in self.settings.decisions:
-                self.shown.ask(event)
-                threading.Thread(target=self._ask, args=(event["request"],), daemon=True).start()
+                self._unanswered.append(event)
+                self._ask_next(event)
         elif kind == "answer":
-            self.tell("owner", {"do": "decide", "request": event["request"], "accept": event["accept"]})
+            asked = self._unanswered.pop(0)
+            self.tell("owner", {"do": "decide", "request": asked["request"], "accept": event["accept"]})
+            self._ask_next(*self._unanswered[:1])
         elif kind == "gone" and event["who"] == "scientist":
             self.tell("owner", {"do": "gone", "goodbye": event["goodbye"]})
             if event["goodbye"] and "scientist" not in self._processes:
@@ -192,9 +196,15 @@ class Stage:
             self.tell("owner", {"do": "leave"})
         elif kind == "failed":
             self._reasons.add(side)
-            self._problem(f"the {side}", event["reason"])
+            self._problem(side, event["reason"])
 
-    def _ask(self, request: str) -> None:
+    def _ask_next(self, *event: Event) -> None:
+        """Ask a person, one request at a time."""
+        if event and self._unanswered[0] is event[0]:
+            self.shown.ask(event[0])
+            threading.Thread(target=self._ask, daemon=True).start()
+
+    def _ask(self) -> None:
         """Read a person's answer; nothing is a no.
 
         Not by input(): a thread that waits in it would keep this process from ending.
@@ -203,24 +213,25 @@ class Stage:
         while not answer.endswith(b"\n") and (read := os.read(0, 1)):
             answer += read
         accept = answer.strip().lower() in (b"y", b"yes")
-        self._heard.put(("person", {"event": "answer", "request": request, "accept": accept}))
+        self._heard.put(("person", {"event": "answer", "accept": accept}))
 
     def _ended(self, side: str) -> None:
         code = self._processes[side].wait()
         if code != 0 and side not in self._reasons:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            self._problem(f"the {side}", how + self._last_words(side))
+            self._problem(side, how + self._last_words(side))
         if side == "owner" and "signalling" in self._processes:
             self.end("signalling")  # which is how a scientist notices
         if side == "signalling":
             self._deadline = self._deadline or time.monotonic() + PARTING_S
 
-    def _problem(self, who: str, what: str) -> None:
-        if who == "the signalling" and "owner" in self._processes and self._processes["owner"].poll() is not None:
+    def _problem(self, side: str, what: str) -> None:
+        if side == "signalling" and "owner" in self._processes and self._processes["owner"].poll() is not None:
             return  # it was ended
-        self.played.problems.append(f"{who} {what}" if what.startswith(("was", "ended", "for")) else f"{who}: {what}")
+        joint = " " if what.startswith(("was ", "ended ", "said ")) else ": "
+        self.played.problems.append(f"the {side}{joint}{quoted(what)}")
         self._deadline = self._deadline or time.monotonic() + PARTING_S
-        self.shown.failed(who, what)
+        self.shown.failed(side, what)
 
     def _last_words(self, side: str) -> str:
         lines = (self._folder / side / "stderr.log").read_text(errors="replace").split("\n")

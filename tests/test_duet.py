@@ -336,7 +336,7 @@ FAKES = {
     "crash": ("import no_such_module", "the scientist ended with exit code 1: ModuleNotFoundError"),
     "failed": ("say('failed', reason='out of cheese'); sys.exit(1)", "the scientist: out of cheese"),
     "quits": ("sys.exit(0)", "raw before: not reached, where refused was expected"),
-    "silent": ("time.sleep(60)", "nothing was heard for 1 s"),
+    "silent": ("time.sleep(60)", "the owner said nothing for 1 s"),
 }
 
 
