@@ -183,11 +183,16 @@ def _run_tasks(
 
 @dataclass
 class _Underway:
-    """A task whose probes are done, and what its repeats have brought so far."""
+    """A task whose probes are done, and what its repeats have brought so far.
+
+    skipped: by label, the outcomes of the probes that a backend couldn't honour: it can't honour the repeats either,
+    which ask for no less, and importing a framework to be told so once more takes its time.
+    """
 
     number: int
     task: Task
     verdicts: dict[str, Any]
+    skipped: dict[str, process.Outcome]
     finished: list[tuple[Job, process.Outcome]] = field(default_factory=list)
     measured: list[dict[str, float]] = field(default_factory=list)
 
@@ -195,7 +200,10 @@ class _Underway:
         """Run each cell on each backend once more."""
         if number <= self.task.repeated and self.task.first.cell.spec.timing.loading_passes:
             self.measured.append(_limits(self.task, number))
-        self.finished += [(job, _finish(job, display)) for job in self.task.repeats if job.repeat == number]
+        for job in self.task.repeats:
+            if job.repeat == number:
+                outcome = self.skipped.get(job.contender.label)
+                self.finished.append((job, _answered(job, outcome, display) if outcome else _finish(job, display)))
 
     def entries(self) -> dict[Prepared, dict[str, Any]]:
         """Return an entry of the comparison for each cell."""
@@ -215,7 +223,16 @@ def _probed(number: int, task: Task, display: Display) -> _Underway:
     """Write the task's plans and run its probes."""
     task.first.plan.save(task.folder / "plan")
     plan.probe(task.first.plan).save(task.folder / "probe")
-    return _Underway(number, task, _verdicts(task.first, [(job, _finish(job, display)) for job in task.probes]))
+    probes = [(job, _finish(job, display)) for job in task.probes]
+    skipped = {job.contender.label: outcome for job, outcome in probes if outcome.status == "skipped"}
+    return _Underway(number, task, _verdicts(task.first, probes), skipped)
+
+
+def _answered(job: Job, outcome: process.Outcome, display: Display) -> process.Outcome:
+    """Tell an outcome that is known without running the job."""
+    display.started(job, reused=False)
+    display.ended(job, outcome)
+    return process.Outcome(outcome.status, outcome.reason, ())
 
 
 def _limits(task: Task, repeat: int) -> dict[str, float]:
