@@ -178,10 +178,8 @@ def _build(plugin: Plugin, version: str | None, folder: Path, report: Report) ->
         _uv(["venv", "--allow-existing", "--no-project", "--python", chosen, str(folder)], log, label)
     except EnvironmentFailed as error:
         wanted = chosen.strip("=.* ")
-        mend = f"install CPython {wanted} (pyenv install {wanted}, or uv python install {wanted}), then bench env build"
-        raise NoInterpreter(
-            f"{label} needs Python {wanted}, which is not to be had: {mend} {label}; {error}"
-        ) from error
+        mend = f"pyenv install {wanted} or uv python install {wanted}, then bench env build {label}"
+        raise NoInterpreter(f"{label} needs Python {wanted}, which is not to be had: {mend} ({error})") from error
     lock = None if version else plugin.lock
     install = ["pip", "install", "--python", str(python)]
     if lock:

@@ -59,6 +59,18 @@ def test_what_cannot_be_resolved_says_why(home, tmp_path):
         environments.ensure(impossible, report=lambda text: None)
 
 
+def test_a_python_that_is_not_to_be_had_is_a_skip_and_says_what_mends_it(bench, tmp_path):
+    old = tmp_path / "old.py"
+    old.write_text(ADAPTER.format(module="json", dependencies="").replace(">=3.11", "==3.4.*"))
+    mine = {"FEDBENCH_HOME": str(tmp_path / "home"), "UV_PYTHON_DOWNLOADS": "never"}
+    finished = bench("run", "--backends=reference,./old.py", "--json", tiny=True, env=mine)
+    assert finished.code == 1
+    run = finished.document["cells"][0]["runs"][1]
+    assert (run["backend"], run["status"]) == ("old", "skipped")
+    assert "needs Python 3.4, which is not to be had: pyenv install 3.4 or uv python install 3.4" in run["reason"]
+    assert bench("run", "--backends=reference,./old.py", "--allow-skips", tiny=True, env=mine).code == 0
+
+
 def build(path: str) -> None:
     environments.ensure(plugins.find("backends", path), report=lambda text: None)
 

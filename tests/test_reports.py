@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from bench import plugins, ratios, record
+from bench.table import tables
 
 NAMES = ("torch", "evil|<script>[red]")
 
 
-def run_of(backend: str, repeat: int, slower: float = 1.0, status: str = "done") -> dict:
+def run_of(backend: str, repeat: int, slower: float = 1.0, status: str = "done", **more: object) -> dict:
     rounds = [
         {"round": n, "seconds": slower * n, "cpu_seconds": 2 * slower * n, "cohort": [0, 1],
          "bytes_down": 2048, "bytes_up": 2048, "warmup": n == 1}
@@ -30,7 +31,7 @@ def run_of(backend: str, repeat: int, slower: float = 1.0, status: str = "done")
         "weights_sha256": None,
         "privacy": None,
         "peak_rss_bytes": 3 * 2**30 if done else None,
-    }  # fmt: skip
+    } | more  # fmt: skip
 
 
 def comparison(*runs: dict) -> dict:
@@ -88,3 +89,46 @@ def test_repeats_that_only_one_backend_finished_make_no_pair():
     assert found["round_s"]["pairs"] == 2
     assert found["round_s"]["ratio"] == pytest.approx(3.0)
     assert ratios.ratios([run_of("a", 1)]) == []
+
+
+def with_companions(weights: str = "w") -> list[dict]:
+    """A modern backend, and an old one with its plain twin, which runs for its sake."""
+    old = {"framework": "syft", "version": "0.2.9", "released": None, "python": "3.7.16", "locked": True}
+    old |= {"computes_with": ["torch", "1.4.0"], "transport": "in process"}
+    named = {"versions": old, "weights_sha256": "w"}
+    return [
+        run_of("torch", 1),
+        run_of("old", 1, slower=6.0, baseline="old+plain", beside=None, **named),
+        run_of("old+plain", 1, slower=4.0, baseline=None, beside="old", **named | {"weights_sha256": weights}),
+    ]
+
+
+def test_an_old_backend_is_held_against_its_own_baseline_alone():
+    found = [entry for entry in ratios.ratios(with_companions()) if entry["metric"] == "round_s"]
+    assert [(entry["a"], entry["b"], entry["ratio"]) for entry in found] == [("old", "old+plain", pytest.approx(1.5))]
+    newer_is_failed = [run_of("torch", 1, status="failed"), *with_companions()[1:]]
+    assert {entry["b"] for entry in ratios.ratios(newer_is_failed)} == {"old+plain"}
+
+
+def test_a_companion_has_no_column_and_the_overhead_has_a_table():
+    costs, overhead, *_ = tables(comparison(*with_companions()))
+    assert costs.columns == ("", "torch", "old")
+    told = {row[0]: row[1:] for row in costs.rows}
+    assert told["computes with"] == ("-", "torch 1.4.0, Python 3.7")
+    assert told["a round, s"] == ("2.50", "15.0"), "no ratio between arithmetics of different years"
+    assert any("No ratio for old (torch 1.4.0, Python 3.7)" in note for note in costs.notes)
+    ((*row, weights),) = overhead.rows
+    assert row[:5] == ["old", "torch 1.4.0, Python 3.7", "in process", "10.0", "15.0"]
+    assert row[5].startswith("1.50x")
+    assert weights == "the same"
+    ((*_, weights),) = tables(comparison(*with_companions("other")))[1].rows
+    assert weights == "differ"
+
+
+def test_companions_stay_beside_theirs_when_two_runs_are_compared():
+    document = comparison(*with_companions())
+    joined = record.join(document, document)["cells"][0]
+    assert {(entry["a"], entry["b"]) for entry in joined["ratios"]} >= {
+        ("old (A)", "old+plain (A)"),
+        ("old (B)", "old+plain (B)"),
+    }
