@@ -91,7 +91,10 @@ def every(kind: str) -> list[Plugin]:
 
 
 def find(kind: str, name: str) -> Plugin:
-    """Return the plugin called `name`, or the file at the path `name`. Raises UserError where there is none."""
+    """Return the plugin called `name`, or the file at the path `name`. Raises UserError where there is none.
+
+    A name whose generations are plugins, such as syft-0.5 and syft-0.9, is short for the newest.
+    """
     if "/" in name or name.endswith(".py"):
         path = Path(name).resolve()
         if not path.is_file():
@@ -101,6 +104,9 @@ def find(kind: str, name: str) -> Plugin:
     if name and not name.startswith(("_", ".")) and path.is_file():
         return Plugin(kind, name, path, read_header(path))
     names = [plugin.name for plugin in every(kind)]
+    generations = [own for own in names if re.fullmatch(rf"{re.escape(name)}-[0-9.]+", own)]
+    if generations:
+        return find(kind, max(generations, key=lambda own: [int(part) for part in re.findall(r"\d+", own)]))
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise UserError(f"unknown {kind[:-1]} {name!r}: {hint}there are {', '.join(names)} (or the path of a .py file)")

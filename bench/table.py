@@ -106,10 +106,10 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
 
 
 def _ways(backends: Mapping[str, Sequence[Run]]) -> list[tuple[str, ...]]:
-    """What computes, and how it is reached, where that isn't said by the framework's name."""
-    versions = [runs[0]["versions"] for runs in backends.values()]
-    if not any(own.get("computes_with") for own in versions):
+    """What computes, and how it is reached, where arithmetics of different years stand side by side."""
+    if not any(runs[0].get("baseline") for runs in backends.values()):
         return []
+    versions = [runs[0]["versions"] for runs in backends.values()]
     return [
         ("computes with", *(overhead.arithmetic(own) for own in versions)),
         ("transport", *(own.get("transport") or ABSENT for own in versions)),

@@ -195,3 +195,10 @@ def test_plugins_by_name_and_by_path(tmp_path):
     broken.write_text("# /// script\n# dependencies = [\n# ///\n")
     with pytest.raises(UserError, match="header is not valid"):
         plugins.find("backends", str(broken))
+
+
+def test_a_name_without_its_generation_is_short_for_the_newest():
+    assert plugins.find("backends", "syft").name == "syft-0.9"
+    assert plugins.requested("syft+plain")[2] == "plain"
+    with pytest.raises(UserError, match=r"did you mean syft-0\.5"):
+        plugins.find("backends", "syft-0.6")

@@ -19,6 +19,8 @@
 #     "_tensorflow/tfp_privacy.py",
 #     "_tensorflow/fused_privacy.py",
 # ]
+# computes_with = "tensorflow"
+# transport = "across processes"
 # loader = "tf.data, a sample at a time (packed and memory: a batch)"
 # decoder = "tf.io.decode_image"
 # ///

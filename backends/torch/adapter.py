@@ -18,6 +18,8 @@
 #     "_torch/opacus_privacy.py",
 #     "_torch/fused_privacy.py",
 # ]
+# computes_with = "torch"
+# transport = "none"
 # loader = "DataLoader, a sample at a time"
 # decoder = "Pillow"
 # ///
