@@ -200,5 +200,5 @@ def test_plugins_by_name_and_by_path(tmp_path):
 def test_a_name_without_its_generation_is_short_for_the_newest():
     assert plugins.find("backends", "syft").name == "syft-0.9"
     assert plugins.requested("syft+plain")[2] == "plain"
-    with pytest.raises(UserError, match=r"did you mean syft-0\.5"):
+    with pytest.raises(UserError, match=r"did you mean syft-0\.\d"):
         plugins.find("backends", "syft-0.6")
