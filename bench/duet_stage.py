@@ -27,6 +27,7 @@ from bench.environments import Environment
 LOOPBACK = "127.0.0.1"
 LIMIT_S = 60.0  # for one step, where nobody is waited for
 PARTING_S = 5.0  # for one side to tell that the other is gone
+CALLED = {"signalling": "signalling server"}
 
 Event = dict[str, Any]
 
@@ -218,8 +219,8 @@ class Stage:
     def _ended(self, side: str) -> None:
         code = self._processes[side].wait()
         if code != 0 and side not in self._reasons:
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            self._problem(side, how + self._last_words(side))
+            how = f"ended with exit code {code}{self._last_words(side)}"
+            self._problem(side, f"was killed by {signal.Signals(-code).name}" if code < 0 else how)
         if side == "owner" and "signalling" in self._processes:
             self.end("signalling")  # which is how a scientist notices
         if side == "signalling":
@@ -229,7 +230,7 @@ class Stage:
         if side == "signalling" and "owner" in self._processes and self._processes["owner"].poll() is not None:
             return  # it was ended
         joint = " " if what.startswith(("was ", "ended ", "said ")) else ": "
-        self.played.problems.append(f"the {side}{joint}{quoted(what)}")
+        self.played.problems.append(f"the {CALLED.get(side, side)}{joint}{quoted(what)}")
         self._deadline = self._deadline or time.monotonic() + PARTING_S
         self.shown.failed(side, what)
 

@@ -176,6 +176,11 @@ def test_the_sides_apart_and_a_person_who_says_yes(mended):
     with pair(free_port()) as (owner, scientist):
         assert "Ada (key " in (told := until_asked(owner))
         assert "because: the paper" in told
+        second = finish(start("scientist", *scientist.args[-1:]))
+        assert (second.code, second.err.splitlines()[-1]) == (
+            1,
+            "bench: the scientist: another scientist is there already",
+        )
         assert owner.stdin is not None
         owner.stdin.write("y\n")
         owner.stdin.flush()

@@ -20,12 +20,20 @@ class Seat:
 
     def __init__(self, host, port, side):
         self.host, self.port, self.side = host, port, side
-        self._socket = socket.create_connection((host, port), timeout=START_S)
+        try:
+            self._socket = socket.create_connection((host, port), timeout=START_S)
+        except OSError:
+            raise talk.Problem("no signalling server at {}:{}".format(host, port)) from None
         self._socket.sendall("GET /seat/{} HTTP/1.0\r\nHost: {}\r\n\r\n".format(side, host).encode())
 
     def take(self):
         """Wait until the seat is given; raise where another has it."""
-        answer = self._socket.recv(64)
+        try:
+            answer = self._socket.recv(64)
+        except OSError:
+            answer = b""
+        if not answer:
+            raise talk.Problem("the signalling server is gone")
         if b" 409 " in answer:
             raise talk.Problem("another {} is there already".format(self.side))
         if b" 200 " not in answer:
