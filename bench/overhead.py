@@ -33,7 +33,7 @@ def tables(cell: Mapping[str, Any], place: str) -> list[Table]:
     notes = (
         "time, CPU, memory: ratio to plain torch in the same environment, whose runs are interleaved with the"
         " framework's own, with its 95 % bootstrap interval.",
-        "A round includes sending its samples to the clients; final weights: bit for bit those of plain torch, or not.",
+        "Final weights: the same as plain torch's, bit for bit, or not.",
     )
     return [Table(f"Overhead over plain torch{place}", COLUMNS, tuple(rows), notes)]
 
@@ -52,7 +52,7 @@ def warnings(backends: Mapping[str, Sequence[Run]]) -> list[str]:
     if not own:
         return []
     told = ", ".join(f"{name} ({arithmetic(run['versions'])})" for name, run in own.items())
-    return [f"No ratio for {told}: another torch's seconds; see the overhead over plain torch of the same environment."]
+    return [f"No ratio for {told}: each is held against plain torch of its own environment; see its overhead."]
 
 
 def _row(name: str, own: Sequence[Run], plain: Sequence[Run], ratios: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
