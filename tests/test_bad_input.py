@@ -12,7 +12,10 @@ from tests.conftest import TINY, refused
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--backends=torhc"], ["unknown backend 'torhc': did you mean torch?", "reference, syft-0.2, syft-0.5, syft-0.9, tff, torch"]),
+        (
+            ["--backends=torhc"],
+            ["unknown backend 'torhc': did you mean torch?", "reference, syft-0.2, syft-0.5, syft-0.9, tff, torch"],
+        ),
         (["--backends=./absent.py"], ["./absent.py: no such file"]),
         (["--backends="], ["name at least one"]),
         (["--backends=torch,torch"], ["named twice: torch"]),
