@@ -39,8 +39,6 @@ def start(*arguments: str, alone: bool = False, stdin: int = subprocess.DEVNULL)
 def finish(process: subprocess.Popen[str]) -> Finished:
     out, err = process.communicate(timeout=150)
     assert "Traceback" not in err
-    if process.returncode == duet_commands.UNAVAILABLE:
-        pytest.skip(err.strip())
     return Finished(process.returncode, out, err)
 
 
@@ -61,7 +59,17 @@ def alone() -> bool:
 
 
 @pytest.fixture(scope="module")
-def mended(alone: bool) -> Finished:
+def built() -> None:
+    """PySyft's environments, built while there is a network: the first test to need one plays where there is none."""
+    for name in ("syft-0.5", "syft-0.2", "syft-0.9"):
+        try:
+            environments.ensure(plugins.find("backends", name), report=lambda text: None)
+        except environments.NoInterpreter as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def mended(alone: bool, built: None) -> Finished:
     """The study's example, in a network where there is nobody else wherever the system lets us make one."""
     return finish(start("--json", alone=alone))
 
@@ -115,7 +123,7 @@ def test_a_denied_request_ends_with_a_refusal(at_once):
     assert outcomes(document)["get the result"] == "refused"
 
 
-def test_a_handler_answers_by_itself_and_a_file_is_published(tmp_path):
+def test_a_handler_answers_by_itself_and_a_file_is_published(tmp_path, built):
     heights = tmp_path / "heights.csv"
     heights.write_text("name,height\na,1.5\nb,1.7\n")
     finished = finish(start("--json", "--decide=handler", f"--data={heights}", "--column=height"))
@@ -380,8 +388,8 @@ def answers(document: dict, variant: str) -> dict[str, str]:
     return {question: own["answer"] for question, own in row["answers"].items()}
 
 
-def test_the_trust_report_tells_what_approval_opens(mended):
-    finished = finish(start("trust", "--json", "--backends=syft-0.5"))
+def test_the_trust_report_tells_what_approval_opens(built):
+    finished = finish(start("trust", "--json"))
     assert finished.code == 0, finished.err
     document = finished.document
     assert document["schema"] == "bench.trust/1"
@@ -390,6 +398,12 @@ def test_the_trust_report_tells_what_approval_opens(mended):
     assert answers(document, "Duet, mended") == closed
     roundabout = answers(document, "Duet, mended, by a roundabout way")
     assert roundabout == dict.fromkeys(("before", "denied", "derived"), "open") | {"left": "closed"}
+    assert answers(document, "a plain tensor sent to a VirtualWorker")["before"] == "open"
+    private = answers(document, "a private tensor")
+    assert (private["before"], private["derived"]) == ("closed", "closed")
+    assert answers(document, "a private tensor, by a roundabout way")["before"] == "open"
+    assert answers(document, "a datasite's asset") == closed
+    assert answers(document, "a datasite's asset, the site a process of its own") == closed
 
 
 TOLD = {"variant": "plain", "question": "before", "answer": "open", "detail": "given away"}
