@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bench.duet_display import Columns, Lines
     from bench.duet_stage import Played, Settings
     from bench.environments import Environment
-    from bench.layout import Table
 
 UNAVAILABLE = 3
 
@@ -188,8 +187,8 @@ def scientist(
 @app.command()
 def trust(
     backends: Annotated[
-        str, typer.Option("--backends", "-b", help="Generations of PySyft, comma-separated.")
-    ] = "syft-0.2,syft-0.5,syft-0.9",
+        str | None, typer.Option("--backends", "-b", help="Generations of PySyft, comma-separated; all without it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Try what approval really opens, in each generation of PySyft, and print it as a table.
@@ -202,7 +201,10 @@ def trust(
     them was accepted, and once the owner has left? Openly, and by a roundabout way that asks nobody. Exit codes: 0
     all were tried, or skipped with the reason; 1 one failed.
     """
+    from rich.console import Console
+
     from bench import trust as reporter
+    from bench.drawing import draw
 
     names = reporter.names(backends)
     with _shown("owner", "scientist") as shown:
@@ -210,27 +212,9 @@ def trust(
     if as_json:
         print(json.dumps(reporter.document(found), indent=1))
     else:
-        _print_trust(reporter.table(found))
+        draw(reporter.table(found), Console(highlight=False))
     if any(row.status == "failed" for row in found):
         raise typer.Exit(1)
-
-
-def _print_trust(table: "Table") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as Drawn
-    from rich.text import Text
-
-    styles = {"closed": "green", "open": "bold red", "skipped": "yellow", "failed": "bold red"}
-    console = Console(highlight=False)
-    drawn = Drawn(box=box.SIMPLE_HEAD, title=Text(table.title, "bold"), title_justify="left")
-    for column in table.columns:
-        drawn.add_column(Text(column), overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(Text(text, styles.get(text, "")) for text in row))
-    console.print(drawn)
-    for note in table.notes:
-        console.print(Text(note, "dim"))
 
 
 def _read(data: Path | None, column: str | None) -> "Published":

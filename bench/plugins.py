@@ -31,7 +31,7 @@ class Header:
     health check; needs: files it shares with others, relative to the folder above its own; computes_with: the
     distribution that does the arithmetic; transport: how models and samples reach a client; variants: what may follow
     the + in NAME+VARIANT; baseline: the variant without the framework, which its overhead is taken against; beside: the
-    variants that always run beside it.
+    variants that always run beside it; trust: a script, relative like needs, that tells what its approval really opens.
     """
 
     summary: str = ""
@@ -47,6 +47,7 @@ class Header:
     variants: tuple[str, ...] = ()
     baseline: str | None = None
     beside: tuple[str, ...] = ()
+    trust: str | None = None
     loader: str | None = None
     decoder: str | None = None
 
@@ -179,6 +180,7 @@ def _header(summary: str, table: dict[str, Any]) -> Header:
         variants=tuple(own.get("variants", ())),
         baseline=own.get("baseline"),
         beside=tuple(own.get("beside", ())),
+        trust=own.get("trust"),
         loader=own.get("loader"),
         decoder=own.get("decoder"),
     )

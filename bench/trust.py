@@ -26,8 +26,6 @@ QUESTIONS = {
     "derived": "after a derived value was accepted",
     "left": "after the owner left",
 }
-PROBES = {"syft-0.2": "virtual_worker.py", "syft-0.9": "datasite.py"}
-BACKENDS = ("syft-0.2", duet.BACKEND, "syft-0.9")
 DUETS = {  # variant: is it mended, and which of Duet's steps answers which question
     "Duet, as published": (False, {"before": "raw before", "denied": "raw after", "derived": "raw after sum"}),
     "Duet, mended": (True, {"before": "raw before", "denied": "raw after", "derived": "raw after sum"}),
@@ -59,24 +57,26 @@ class Row:
     answers: Mapping[str, Answer] = field(default_factory=dict)
 
 
-def names(text: str) -> list[str]:
-    """Return the generations of a comma-separated list. Raises UserError for others than there are."""
-    found = plugins.names(text)
-    unknown = [name for name in found if name not in BACKENDS]
+def names(text: str | None) -> list[str]:
+    """Return the generations of a comma-separated list, or all. Raises UserError for others than there are."""
+    known = [own.name for own in plugins.every("backends") if own.header.trust or own.name == duet.BACKEND]
+    found = known if text is None else plugins.names(text)
+    unknown = [name for name in found if name not in known]
     if unknown:
-        raise UserError(f"--backends: no trust report for {', '.join(unknown)}; there are {', '.join(BACKENDS)}")
+        raise UserError(f"--backends: no trust report for {', '.join(unknown)}; there are {', '.join(known)}")
     return found
 
 
 def rows(backends: Sequence[str], shown: Shown) -> Iterator[Row]:
     """Try each generation in turn; one whose environment can't be built is skipped with its reason."""
     for name in backends:
+        plugin = plugins.find("backends", name)
         try:
-            environment = environments.ensure(plugins.find("backends", name), report=shown.say)
+            environment = environments.ensure(plugin, report=shown.say)
         except environments.EnvironmentFailed as error:
             yield Row(name, name, status="skipped", reason=str(error))
             continue
-        yield from _duets(environment, shown) if name == duet.BACKEND else _probed(name, environment, shown)
+        yield from _probed(plugin, environment, shown) if plugin.header.trust else _duets(environment, shown)
 
 
 def _title(environment: Environment) -> str:
@@ -123,12 +123,11 @@ def _answers(played: Played, steps: Mapping[str, str]) -> dict[str, Answer]:
     return found
 
 
-def _probed(name: str, environment: Environment, shown: Shown) -> list[Row]:
+def _probed(plugin: plugins.Plugin, environment: Environment, shown: Shown) -> list[Row]:
     """Run the generation's own probe and return a row for each variant that it tells of."""
-    script = plugins.root("backends") / "_trust" / PROBES[name]
-    title = _title(environment)
-    if not script.is_file():
-        return [Row(name, title, status="skipped", reason=f"there is no {script.name}")]
+    assert plugin.header.trust is not None
+    script = plugin.folder.parent / plugin.header.trust
+    name, title = plugin.name, _title(environment)
     shown.say(f"{title}: {script.stem.replace('_', ' ')}.")
     out, problem = _run(environment.python, script)
     if problem is not None:

@@ -419,8 +419,9 @@ def test_a_generations_own_probe_is_run(tmp_path, monkeypatch, code):
     (tmp_path / "_trust").mkdir()
     (tmp_path / "_trust" / "virtual_worker.py").write_text(code)
     own = Environment("fake", Path(sys.executable), None, False, "syft", "0.2.9", None, {}, "")
-    monkeypatch.setattr(plugins, "root", lambda kind: tmp_path)
-    monkeypatch.setattr(plugins, "find", lambda kind, name: name)
+    told = plugins.Header(trust="_trust/virtual_worker.py")
+    plugin = plugins.Plugin("backends", "syft-0.2", tmp_path / "syft-0.2" / "adapter.py", told)
+    monkeypatch.setattr(plugins, "find", lambda kind, name: plugin)
     monkeypatch.setattr(environments, "ensure", lambda plugin, report: own)
     found = list(trust.rows(["syft-0.2"], Silent()))
     assert [row.status for row in found] == [PROBES[code]]

@@ -23,6 +23,7 @@
 # transport = "in process, serialised"
 # variants = ["plain"]
 # baseline = "plain"
+# trust = "_trust/virtual_worker.py"
 # ///
 """PySyft 0.2: TorchHook and VirtualWorkers, the generation that the study trained with."""
 

@@ -17,6 +17,7 @@
 # variants = ["plain", "mended"]
 # baseline = "plain"
 # beside = ["mended"]
+# trust = "_trust/datasite.py"
 # ///
 """PySyft 0.9: datasites, whose owners approve each site's training in each round."""
 
