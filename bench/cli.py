@@ -89,7 +89,7 @@ def run(
                 plugins.requested(name)
             _print_plan(runner.prepare(chosen, shown))
             return
-        folder, comparison = runner.run(chosen, names, out, shown, fresh)
+        folder, comparison = runner.run(chosen, names, out, shown, fresh, command=["bench", *sys.argv[1:]])
     if as_json:
         import json
 

@@ -77,11 +77,10 @@ def _pairs(run: Run) -> list[tuple[float, float]]:
 
 def arms(comparison: Mapping[str, Any]) -> list[Arm]:
     """Return the arms of a comparison, in its order; runs that failed are in none."""
-    data = comparison["spec"]["data"]
-    return [arm for cell in comparison["cells"] if "limits" in cell for arm in _arms(cell, data)]
+    return [arm for cell in comparison["cells"] if "limits" in cell for arm in _arms(cell)]
 
 
-def _arms(cell: Cell, data: Mapping[str, Any]) -> Iterator[Arm]:
+def _arms(cell: Cell) -> Iterator[Arm]:
     found: dict[str, list[Run]] = {}
     for run in cell["runs"]:
         if run["status"] == "done":
@@ -92,12 +91,12 @@ def _arms(cell: Cell, data: Mapping[str, Any]) -> Iterator[Arm]:
         caches = {run["cache"] for run in runs}
         cache = one["cache"] if len(caches) == 1 else "partly " + " / ".join(sorted(caches))
         how = (one["form"], one["loader"], one["workers"], cache)
-        yield Arm(cell["task"], source(cell, data), backend, *how, tuple(runs), limits)
+        yield Arm(cell["task"], source(cell), backend, *how, tuple(runs), limits)
 
 
-def source(cell: Cell, data: Mapping[str, Any]) -> str:
+def source(cell: Cell) -> str:
     """What the images of a cell are, in a few words, with whatever else its grid sets."""
-    own = dict(data) | {key.partition(".")[2]: value for key, value in cell["set"].items() if key.startswith("data.")}
+    own = cell["spec"]["data"]
     if own["source"] is not None:
         images = Path(own["source"]).resolve().name
     else:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.layout import ABSENT, Table, count, duration, figures, ratio, share
-from bench.published import published
+from bench.study.published import published
 
 ORDER = ("memory", "packed", "npy", "image", "image-native")
 Row = Mapping[str, Any]

@@ -146,7 +146,7 @@ def deck(as_json: AsJson = False) -> None:
     bench privacy deck
     bench privacy deck --json
     """
-    from bench import privacy_study
+    from bench.study import privacy as privacy_study
 
     if as_json:
         print_json(privacy_study.document())

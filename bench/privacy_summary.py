@@ -26,8 +26,7 @@ def summary(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     repeat and round of both, neighbours in time, with its bootstrap interval.
     """
     cells = comparison["cells"]
-    lr = comparison["spec"]["training"]["lr"]
-    rows = [row for cell in cells for row in _rows(cell, _without_privacy(cell, cells), cell["set"].get(LR, lr))]
+    rows = [row for cell in cells for row in _rows(cell, _without_privacy(cell, cells))]
     return sorted(rows, key=lambda row: row["privacy"] is not None)
 
 
@@ -46,7 +45,7 @@ def _group(cell: Cell) -> dict[str, Any]:
     return {key: value for key, value in cell["set"].items() if not key.startswith(apart)}
 
 
-def _rows(cell: Cell, plain: Cell | None, lr: float) -> list[dict[str, Any]]:
+def _rows(cell: Cell, plain: Cell | None) -> list[dict[str, Any]]:
     found = []
     for backend, runs in _finished(cell).items():
         baseline = _finished(plain).get(backend) if plain is not None and plain is not cell else None
@@ -57,7 +56,7 @@ def _rows(cell: Cell, plain: Cell | None, lr: float) -> list[dict[str, Any]]:
                 "group": _group(cell),
                 "task": cell["task"],
                 "privacy": runs[0]["privacy"],
-                "lr": lr,
+                "lr": cell["spec"]["training"]["lr"],
                 "accuracy": [entry["accuracy"] for entry in last],
                 "loss": [entry["loss"] for entry in last],
                 "round_s": statistics.median(

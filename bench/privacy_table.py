@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.layout import ABSENT, Table, figures, ratio, size
-from bench.privacy_study import study
+from bench.study.privacy import study
 
 Row = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from bench import events, loading, privacy_summary
 from bench.errors import UserError
 from bench.jobs import Contender
 from bench.ratios import ratios
-from bench.spec import Data, Timing
+from bench.spec import Cell, Data, Timing
 
 STILL_COLD = 0.02  # of the pages looked at
 SCHEMA = "bench.comparison/1"
@@ -94,8 +94,7 @@ def _only(seen: Sequence[Event], kind: type) -> list[Event]:
 
 
 def cell_entry(
-    name: str,
-    settings: Mapping[str, Any],
+    cell: Cell,
     digests: Mapping[str, str],
     samples: tuple[int, int],
     runs: Sequence[dict[str, Any]],
@@ -103,8 +102,9 @@ def cell_entry(
 ) -> dict[str, Any]:
     """Return one cell of the comparison; `samples` are the numbers to train on and held out."""
     return {
-        "name": name,
-        "set": dict(settings),
+        "name": cell.name,
+        "set": dict(cell.settings),
+        "spec": cell.spec.model_dump(mode="json"),
         "digests": dict(digests),
         "train_samples": samples[0],
         "test_samples": samples[1],
@@ -139,7 +139,7 @@ def _changed_by_form(comparison: Mapping[str, Any]) -> list[str]:
     """Say whose final weights depend on the form that was read, where each form by itself gives the same each time."""
     finals: dict[tuple[int, str], dict[str, set[str]]] = {}
     for cell in comparison["cells"]:
-        if cell["set"].get("timing.device", comparison["spec"]["timing"]["device"]) != "cpu":
+        if cell["spec"]["timing"]["device"] != "cpu":
             continue  # a GPU's sums may come in another order every time
         if any(run["privacy"] for run in cell["runs"]):
             continue  # noise is never the same
@@ -167,8 +167,21 @@ def load(folder: Path) -> dict[str, Any]:
     if comparison is None:
         raise UserError(f"{folder / 'record.json'}: missing, torn or altered: its checksum doesn't match")
     if comparison.get("schema") != SCHEMA:
-        raise UserError(f"{folder}: schema {comparison.get('schema')}; this version reads {SCHEMA}")
-    return dict(comparison)
+        told = f"{folder}: schema {comparison.get('schema')!r}; this version of fedbench reads {SCHEMA}"
+        raise UserError(f"{told}: read it with the version that wrote it, or run it again")
+    return dict(comparison) | {"cells": [{"spec": _spec_of(cell, comparison), **cell} for cell in comparison["cells"]]}
+
+
+def _spec_of(cell: Mapping[str, Any], comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec of a cell that was recorded before cells held their own."""
+    spec = {key: dict(value) if isinstance(value, dict) else value for key, value in comparison["spec"].items()}
+    for key, value in cell["set"].items():
+        section, _, name = key.partition(".")
+        if name:
+            spec[section] = (spec[section] or {}) | {name: value}
+        else:
+            spec[section] = value
+    return spec
 
 
 def final_weights(folder: Path, run: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float32]]:

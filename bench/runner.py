@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -139,10 +140,12 @@ def run(
     fresh: bool = False,
     cells: Sequence[Prepared] | None = None,
     companions: bool = True,
+    command: Sequence[str] | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Run the experiment on the backends and return the run folder and the comparison in it.
 
-    `cells` are the experiment's, where the caller has prepared them; without `companions` just what is asked for runs.
+    `cells` are the experiment's, where the caller has prepared them; without `companions` just what is asked for runs;
+    `command` is what the user typed, to be told in reports.
     """
     for request in requests:
         plugins.requested(request)
@@ -154,7 +157,7 @@ def run(
     key = _key(cells, requests)
     with folders.claim(out, experiment.name, key, fresh) as folder:
         tasks = jobs.tasks(cells, backends, reference, folder)
-        comparison = _run_tasks(experiment, cells, tasks, display)
+        comparison = _run_tasks(experiment, cells, tasks, display) | {"command": list(command) if command else None}
         store.write_json(folder / "record.json", comparison)
         store.write_text(folder / "comparison.json", json.dumps(comparison, indent=1) + "\n")
     return folder, comparison
@@ -176,9 +179,18 @@ def _run_tasks(
         "experiment": {"name": experiment.name, "description": experiment.description},
         "spec": spec.model_dump(mode="json"),
         "machine": machine.facts() | {"threads": jobs.threads(spec)},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "partitions": {cell.digests["partition"]: _partition(cell) for cell in cells},
         "cells": [entries[cell] for cell in cells],
     }
     return record.summarised(comparison)
+
+
+def _partition(cell: Prepared) -> dict[str, Any]:
+    """Who holds what: the number of samples of each class, a list a client."""
+    parts = np.split(cell.plan.arrays["part_samples"], cell.plan.arrays["part_offsets"][1:-1])
+    counts = [np.bincount(cell.data.labels[part], minlength=len(cell.data.classes)).tolist() for part in parts]
+    return {"classes": list(cell.data.classes), "counts": counts}
 
 
 @dataclass
@@ -302,7 +314,7 @@ def _cell_entry(
     ]
     certificate = {"reference": REFERENCE, "tolerance": parity.TOLERANCE, "backends": verdicts}
     samples = (len(cell.data.train), len(cell.data.test))
-    entry = record.cell_entry(cell.cell.name, cell.cell.settings, cell.digests, samples, runs, certificate)
+    entry = record.cell_entry(cell.cell, cell.digests, samples, runs, certificate)
     return entry | {"task": task} | ({"limits": list(measured)} if measured else {})
 
 

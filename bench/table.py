@@ -32,8 +32,7 @@ def tables(comparison: Mapping[str, Any]) -> list[Table]:
 def _certificates(comparison: Mapping[str, Any]) -> list[Table]:
     """One a task: its cells train the same, and share their probes."""
     tasks = {cell["task"]: cell for cell in comparison["cells"] if "limits" in cell and cell["parity"]["backends"]}
-    data = comparison["spec"]["data"]
-    return [_certificate(cell, f" [{loading.source(cell, data)}]") for _, cell in sorted(tasks.items())]
+    return [_certificate(cell, f" [{loading.source(cell)}]") for _, cell in sorted(tasks.items())]
 
 
 def _certificates_by_task(comparison: Mapping[str, Any]) -> list[Table]:

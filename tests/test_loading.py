@@ -70,13 +70,13 @@ def run_of(form: str, slowdown: float | None, rate: float, loader: str = "framew
 
 def comparison(*runs: dict[str, Any]) -> dict[str, Any]:
     measured = [{"copy": 1e9, "gather": 2e9, "reader": 1.5e9}]
+    own = {"data": {"source": None, "film_size": 299, "dataset": "synthetic-xray"}, "timing": {"device": "cpu"}}
     cells = [
-        {"name": run["form"], "set": {"data.film_size": 299}, "task": 1, "runs": [run], "limits": measured,
+        {"name": run["form"], "set": {"data.film_size": 299}, "spec": own, "task": 1, "runs": [run], "limits": measured,
          "train_samples": 240, "parity": {"backends": {}}}
         for run in runs
     ]  # fmt: skip
-    data = {"source": None, "film_size": None, "dataset": "synthetic-xray"}
-    return {"cells": cells, "spec": {"data": data, "timing": {"device": "cpu"}}}
+    return {"cells": cells}
 
 
 def example() -> dict[str, Any]:

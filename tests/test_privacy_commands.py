@@ -5,9 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from bench import privacy_study
 from bench.errors import UserError
 from bench.privacy_commands import app
+from bench.study import privacy as privacy_study
 from tests.conftest import refused
 
 

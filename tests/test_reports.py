@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench import plugins, ratios, record
+from bench.spec import Cell, Spec
 from bench.table import tables
 
 NAMES = ("torch", "evil|<script>[red]")
@@ -37,7 +38,8 @@ def run_of(backend: str, repeat: int, slower: float = 1.0, status: str = "done",
 def comparison(*runs: dict) -> dict:
     verdict = {"verdict": "pass", "max_abs_by_round": [1e-6], "relative_by_round": [0.002], "reason": None}
     parity = {"reference": "reference", "tolerance": {"absolute": 1e-4, "relative": 0.01}}
-    cell = record.cell_entry("", {}, {"data": "d" * 64}, (80, 20), runs, parity | {"backends": {NAMES[0]: verdict}})
+    own = Cell({}, Spec())
+    cell = record.cell_entry(own, {"data": "d" * 64}, (80, 20), runs, parity | {"backends": {NAMES[0]: verdict}})
     cell["task"] = 1
     machine = {"cpu": "a cpu", "cores": 2, "threads": 2}
     spec = {"timing": {"device": "cpu"}}

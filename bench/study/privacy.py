@@ -13,7 +13,7 @@ import numpy as np
 
 from bench import accountant, renyi
 from bench.accountant import Releases, Spent
-from bench.published import published
+from bench.study.published import published
 
 
 @dataclass(frozen=True)
