@@ -17,10 +17,14 @@ from bench.layout import roughly
 from bench.work import Piece
 
 MULTIPLIED_S = 0.5
-SHARE = 0.1  # of the speed of a large matrix product, that training a small network reaches
-REFERENCE_SHARE = 0.02  # float64, and written to be read
+SHARE = 0.5  # of the speed of a large matrix product, that training reaches, about
+REFERENCE_SHARE = 0.15  # float64, and written to be read
+FAR = 30  # times as much work a client: what was seen may have been nothing but overhead
 STARTUP_S = 3.0  # to import a framework and open it
 PROCESS_S = 0.5  # to begin and end a process: outside of every clock
+
+
+Reason = tuple[str, str]  # which backend, and what it hasn't done here yet
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Estimate:
 
     seconds: float
     rounds: float
-    rough: str | None = None
+    rough: Reason | None = None
 
 
 class Estimator:
@@ -42,29 +46,37 @@ class Estimator:
         """Return how long a job takes."""
         seen, rough = self._seen(piece)
         per_flop = seen.seconds / seen.round
+        if piece.slot > FAR * seen.slot:
+            per_flop = min(per_flop, self._beyond(piece, seen))
+            rough = rough or (piece.label, "only far smaller work was done here")
         rounds = piece.rounds * piece.round * per_flop
         evaluations = piece.evaluations * per_flop
         return Estimate(PROCESS_S + seen.startup + rounds + evaluations, rounds, rough)
 
-    def total(self, pieces: Iterable[Piece]) -> tuple[float, list[str]]:
+    def total(self, pieces: Iterable[Piece]) -> tuple[float, list[Reason]]:
         """Return the seconds of all and why they are rough, each reason once."""
         found = [self.of(piece) for piece in pieces]
         return sum(one.seconds for one in found), list(dict.fromkeys(one.rough for one in found if one.rough))
 
-    def _seen(self, piece: Piece) -> tuple[speeds.Observation, str | None]:
-        exact = speeds.key(piece.label, piece.spec)
+    def _seen(self, piece: Piece) -> tuple[speeds.Observation, Reason | None]:
+        exact = speeds.key(piece)
         if exact in self.known:
             return speeds.closest(self.known[exact], piece.slot), None
         own = [one for key, seen in self.known.items() if _label(key) == piece.label for one in seen]
         if own:
-            return speeds.closest(own, piece.slot), f"{piece.label} hasn't run here in this way yet"
+            return speeds.closest(own, piece.slot), (piece.label, "not run here in this way yet")
         others = [one for key, seen in self.known.items() if _label(key) != REFERENCE for one in seen]
-        rough = f"{piece.label} hasn't run here yet"
+        rough = (piece.label, "not run here yet")
         if others and piece.label != REFERENCE:
             return speeds.closest(others, piece.slot), rough
         share = REFERENCE_SHARE if piece.label == REFERENCE else SHARE
         startup = 0.0 if piece.label == REFERENCE else STARTUP_S
         return speeds.Observation(piece.slot, piece.round, piece.round / (share * self._flops), startup), rough
+
+    def _beyond(self, piece: Piece, seen: speeds.Observation) -> float:
+        """Seconds a FLOP of far more work than was seen: that was all overhead, and the machine computes the rest."""
+        share = REFERENCE_SHARE if piece.label == REFERENCE else SHARE
+        return seen.seconds / seen.round * seen.slot / piece.slot + 1 / (share * self._flops)
 
     @cached_property
     def _flops(self) -> float:
@@ -79,10 +91,18 @@ class Estimator:
         return count * 2 * side**3 / (time.monotonic() - begun)
 
 
-def told(seconds: float, reasons: Iterable[str] = ()) -> str:
+def told(seconds: float, reasons: Iterable[Reason] = ()) -> str:
     """Return an estimate in words."""
-    why = "; ".join(reasons)
+    why = because(reasons)
     return f"about {roughly(seconds)}" + (f" (rough: {why})" if why else "")
+
+
+def because(reasons: Iterable[Reason]) -> str:
+    """Return why an estimate is rough: each reason once, with whom it holds for."""
+    whose: dict[str, list[str]] = {}
+    for label, why in reasons:
+        whose.setdefault(why, []).append(label)
+    return "; ".join(f"{', '.join(dict.fromkeys(labels))}: {why}" for why, labels in whose.items())
 
 
 def _label(key: str) -> str:

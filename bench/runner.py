@@ -82,13 +82,13 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
     return cells
 
 
-def labels(requests: Sequence[str]) -> list[str]:
-    """Return the labels of all that would run for these requests, companions included; nothing is built."""
+def labels(requests: Sequence[str], companions: bool = True) -> list[str]:
+    """Return the labels of all that would run for these requests; nothing is built."""
     found: list[str] = []
     for request in requests:
         plugin, _, variant = plugins.requested(request)
         own = _unbuilt(request, plugin, variant)
-        found += [own.label, *(one.label for one in _companions(own))]
+        found += [own.label, *(one.label for one in _companions(own) if companions)]
     return list(dict.fromkeys(found))
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from bench import environments, events, machine, store
 from bench.jobs import REFERENCE, Job
-from bench.spec import Spec
 from bench.work import Piece
 
 KEPT = 32  # observations of one key; of clients that do about as much, the newest only
@@ -35,10 +34,13 @@ class Observation:
 Known = dict[str, list[Observation]]
 
 
-def key(label: str, spec: Spec) -> str:
-    """Name what makes times of one backend comparable."""
-    parts = [label, spec.timing.device, f"{spec.timing.threads or machine.cores()} threads"]
+def key(piece: Piece) -> str:
+    """Name what makes times of one backend comparable. A probe reads from memory, whatever its cell reads from."""
+    spec = piece.spec
+    parts = [piece.label, spec.timing.device, f"{spec.timing.threads or machine.cores()} threads"]
     parts += [f"privacy by {spec.privacy.unit}, {spec.privacy.engine}"] if spec.privacy else []
+    if piece.is_probe:
+        return ", ".join(parts)
     parts += [f"{spec.data.form} by {spec.data.loader}"] if spec.data.form != "memory" else []
     parts += [f"{spec.data.workers} workers"] if spec.data.workers else []
     parts += ["cold"] if spec.timing.cache == "cold" else []
@@ -62,7 +64,7 @@ def add(job: Job, seen: Sequence[Any]) -> None:
         while time.monotonic() < until:
             with store.locked(path.with_suffix(".lock")) as is_ours:
                 if is_ours:
-                    _write(path, key(job.contender.label, job.cell.cell.spec), shown)
+                    _write(path, key(Piece.of(job)), shown)
                     return
             time.sleep(0.05)
 

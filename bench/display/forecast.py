@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench import events
-from bench.estimate import Estimator
+from bench.estimate import Estimator, Reason
 from bench.jobs import Job
 from bench.process import Outcome
 from bench.work import Piece
@@ -32,9 +32,9 @@ class Forecast:
         self.done = self.resumed = 0
 
     @property
-    def reasons(self) -> list[str]:
+    def reasons(self) -> list[Reason]:
         """Why the time left is rough still: what has neither run before nor in this run."""
-        rough = [self.estimates[place].rough for place, job in self.waiting.items() if not self._measured(job)]
+        rough = [self.estimates[place].rough for place, job in self.waiting.items() if not self._is_known(job)]
         return list(dict.fromkeys(reason for reason in rough if reason))
 
     def started(self, job: Job, resumed: int = 0) -> None:
@@ -91,6 +91,9 @@ class Forecast:
             (job.contender.label, job.repeat != 0), [1.0]
         )
         return self.estimates[job.folder].seconds * statistics.median(factors)
+
+    def _is_known(self, job: Job) -> bool:
+        return bool(self._measured(job)) or (job.contender.label, job.repeat == 0) in self.factors
 
     def _measured(self, job: Job) -> list[float]:
         return next((self.taken[key] for key in _keys(job) if key in self.taken), [])

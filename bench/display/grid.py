@@ -16,7 +16,7 @@ class Square:
     """One cell on one backend: how far it is."""
 
     repeats: int
-    is_probed: bool = False
+    probe: str | None = None  # the parity probe's status
     running: str | None = None  # "probe", or "repeat" with `share` of its rounds done
     share: float = 0.0
     ended: list[str] = field(default_factory=list)  # each repeat's status
@@ -27,12 +27,13 @@ class Square:
         """One of MARKS."""
         if self.running:
             return "running"
-        for status in ("failed", "skipped"):
-            if status in self.ended:
-                return status
+        if "failed" in self.ended:
+            return "failed"
+        if "skipped" in (self.probe, *self.ended):
+            return "skipped"  # what a backend can't be probed on, it can't repeat either
         if len(self.ended) == self.repeats:
             return "done"
-        return "probed" if self.is_probed else "waiting"
+        return "probed" if self.probe == "done" else "waiting"
 
     @property
     def is_finished(self) -> bool:
@@ -95,7 +96,7 @@ class Grid:
         for square in self._touched(job):
             square.running = None
             if job.repeat == 0:
-                square.is_probed = outcome.status == "done"
+                square.probe = outcome.status
                 continue
             square.ended.append(outcome.status)
             if outcome.status == "done" and accuracy is not None:

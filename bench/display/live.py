@@ -32,7 +32,7 @@ class Live:
     def __init__(self, console: Console):
         self.bars = Progress(
             TextColumn("{task.description}", markup=False, table_column=_whole(2)),
-            BarColumn(20),
+            BarColumn(14),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
             SpinnerColumn(finished_text=""),
             TextColumn("{task.fields[note]}", markup=False, table_column=_whole(3)),
@@ -40,7 +40,6 @@ class Live:
             expand=True,
         )
         self.console = console
-        self.shown = Shown(console=console, get_renderable=self._frame, refresh_per_second=8, vertical_overflow="crop")
         self.marks = MARKS if console.encoding.lower().startswith("utf") else PLAIN_MARKS
         self.now: TaskID | None = None
         self.whole: TaskID | None = None
@@ -49,6 +48,8 @@ class Live:
         self.forecast: Forecast | None = None
         self.left, self.left_at = 0.0, time.monotonic()
         self.is_reused = False
+        self.done = 0
+        self.shown = Shown(console=console, get_renderable=self._frame, refresh_per_second=8, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
         self.shown.start()
@@ -74,20 +75,20 @@ class Live:
         jobs = [job for task in tasks for job in (*task.probes, *task.repeats)]
         self.grid, self.forecast = Grid(tasks), Forecast(jobs, Estimator())
         rounds = sum(job.rounds for job in jobs)
-        self.whole = self.bars.add_task(f"all rounds of {len(jobs)} jobs", total=rounds, note="")
+        self.whole = self.bars.add_task(f"all {len(jobs)} jobs", total=rounds, note="")
         self._look_ahead()
 
     def started(self, job: Job, reused: bool, resumed: int = 0) -> None:
         self._clear()
-        self.accuracy, self.is_reused = None, reused
+        self.accuracy, self.is_reused, self.done = None, reused, 0
         self.grid.started(job, resumed / max(1, job.rounds))
         if self.forecast:
             self.forecast.started(job, resumed)
         if reused:
-            self._advance(job.rounds)
             return
         self._advance(resumed)
-        self.now = self.bars.add_task(job.title, total=job.rounds, completed=resumed, note="starting")
+        title = job.what if len(self.grid.cells) > 1 else job.title  # the grid tells which cell it is
+        self.now = self.bars.add_task(title, total=job.rounds, completed=resumed, note="starting")
 
     def event(self, job: Job, event: Any) -> None:
         if self.now is None:
@@ -111,14 +112,16 @@ class Live:
         if self.is_reused:
             finals = [event.accuracy for event in outcome.events if isinstance(event, events.Evaluation)]
             self.accuracy = finals[-1] if finals else None
+        self._advance(job.rounds - self.done)  # of one that failed, those that won't come; of one done earlier, all
         self.grid.ended(job, outcome, self.accuracy)
         if self.forecast:
             self.forecast.ended(job, outcome, self.is_reused)
             self._look_ahead()
-        if outcome.reason:
+        if outcome.reason and (outcome.status != "skipped" or job.repeat == 0):  # a probe's skip is its repeats' too
             self.say(f"{job.title}: {outcome.status}: {outcome.reason}")
 
     def _advance(self, rounds: int) -> None:
+        self.done += rounds
         if self.whole is not None:
             self.bars.advance(self.whole, rounds)
 
@@ -144,7 +147,8 @@ class Live:
     def _lines(self) -> list[Text]:
         """The grid, a line a cell, none wider or more than the terminal has room for."""
         labels = self._columns()
-        name = self.console.width - 2 - (SQUARE + 1) * len(labels)
+        longest = max(len(cell.cell.name) for cell in self.grid.cells)
+        name = max(1, min(longest, self.console.width - 2 - (SQUARE + 1) * len(labels)))
         room = self.console.height - BELOW - 2  # the head and the legend
         total = len(self.grid.cells)
         rows = window(total, self.grid.current, room if total <= room else room - 2)
