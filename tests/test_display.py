@@ -63,9 +63,9 @@ def test_a_square_tells_how_far_it_is():
     assert texts(grid, cell) == ["○", "·"]
     first, _, second, _ = task.repeats
     grid.started(first, share=0.25)
-    assert texts(grid, cell)[0] == "1/2 25%"
+    assert texts(grid, cell)[0] == "▸ 1/2 25%"
     grid.advanced(first, 0.5)
-    assert texts(grid, cell)[0] == "1/2 50%"
+    assert texts(grid, cell)[0] == "▸ 1/2 50%"
     grid.ended(first, grids.done(first), 0.6)
     assert texts(grid, cell)[0] == "1/2 60.0%"
     assert not grid.is_finished(cell)

@@ -41,12 +41,13 @@ class Square:
         return len(self.ended) == self.repeats
 
     def text(self, marks: dict[str, str]) -> str:
-        """Return it in at most eleven letters."""
+        """Return it in at most twelve letters."""
         number = f"{len(self.ended)}/{self.repeats}" if self.repeats > 1 else ""
         if self.running == "probe":
             return f"{marks['running']} probe"
         if self.running:
-            return f"{f'{len(self.ended) + 1}/{self.repeats}' if number else marks['running']} {self.share:.0%}"
+            which = f" {len(self.ended) + 1}/{self.repeats}" if number else ""
+            return f"{marks['running']}{which} {self.share:.0%}"
         if self.state in ("failed", "skipped"):
             return f"{marks[self.state]} {self.state}"
         if self.state == "done":

@@ -21,8 +21,9 @@ from bench.layout import roughly
 from bench.process import Outcome
 
 STYLES = {"waiting": "dim", "probed": "dim", "running": "cyan", "done": "green", "failed": "red", "skipped": "yellow"}
-SQUARE = 11  # letters of a square, see Square.text
+SQUARE = 12  # letters of a square, see Square.text
 NAME = 16  # letters of a cell's name, at least
+REFRESH = 4  # times a second: drawing takes its share of the cores that are timed
 BELOW = 4  # lines that aren't the grid's: two bars, the cursor's, and one to spare
 
 
@@ -46,10 +47,12 @@ class Live:
         self.accuracy: float | None = None
         self.grid = Grid(())
         self.forecast: Forecast | None = None
-        self.left, self.left_at = 0.0, time.monotonic()
+        self.left, self.left_at, self.rough = 0.0, time.monotonic(), ""
         self.is_reused = False
         self.done = 0
-        self.shown = Shown(console=console, get_renderable=self._frame, refresh_per_second=8, vertical_overflow="crop")
+        self.shown = Shown(
+            console=console, get_renderable=self._frame, refresh_per_second=REFRESH, vertical_overflow="crop"
+        )
 
     def __enter__(self) -> Self:
         self.shown.start()
@@ -134,13 +137,14 @@ class Live:
         """Foresee the time left; between the events it only runs down."""
         if self.forecast:
             self.left, self.left_at = self.forecast.left(), time.monotonic()
+            self.rough = " (rough)" if self.forecast.reasons else ""
 
     def _frame(self) -> RenderableType:
         if self.whole is not None and self.forecast:
             left = self.left - (time.monotonic() - self.left_at)
             is_over = not self.forecast.waiting and self.forecast.now is None
-            rough = " (rough)" if self.forecast.reasons else ""
-            self.bars.update(self.whole, note="" if is_over else f"about {roughly(max(1.0, left))} left{rough}")
+            note = "" if is_over else f"about {roughly(max(1.0, left))} left{self.rough}"
+            self.bars.update(self.whole, note=note)
         lines = self._lines() if len(self.grid.cells) > 1 else []
         return Group(*lines, self.bars.get_renderable())
 
