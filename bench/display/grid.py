@@ -73,6 +73,15 @@ class Grid:
         self._sharing = {cell: task.cells for task in tasks for cell in task.cells}
         self.current = 0
 
+    def names(self, width: int) -> tuple[str, list[str]]:
+        """Return a head and each row's name; where names are too wide and the settings alike, these stand above."""
+        names = [cell.cell.name for cell in self.cells]
+        keys = {tuple(cell.cell.settings) for cell in self.cells}
+        if max(map(len, names)) <= width or len(keys) > 1:
+            return "", names
+        head = ", ".join(key.split(".")[-1] for key in keys.pop())
+        return head, [", ".join(map(str, cell.cell.settings.values())) for cell in self.cells]
+
     def row(self, cell: Prepared) -> list[Square]:
         """Return a cell's squares."""
         return [self.squares[cell, label] for label in self.labels]
