@@ -1,7 +1,7 @@
 """How fast each backend has been on this machine, kept in the user's cache folder for estimates of time.
 
-One JSON file: by what was run, a list of observations. It is never needed: where it is missing, torn or can't be
-written, less is known, and nothing fails.
+One JSON file: by machine, for a home may be shared, and by what was run, a list of observations. It is never needed:
+where it is missing, torn or can't be written, less is known, and nothing fails.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def key(piece: Piece) -> str:
 
 def load() -> Known:
     """Return what this machine has shown so far."""
-    return _parsed(store.read_json(_path()))
+    return _parsed(_machines(_path()).get(_machine()))
 
 
 def add(job: Job, seen: Sequence[Any]) -> None:
@@ -87,24 +87,28 @@ def closest(observations: Sequence[Observation], slot: float) -> Observation:
 
 
 def _write(path: Path, name: str, shown: Observation) -> None:
-    known = load()
+    machines = _machines(path)
+    known = _parsed(machines.get(_machine()))
     others = [one for one in known.get(name, ()) if _octave(one) != _octave(shown)]
     known[name] = [*others, shown][-KEPT:]
     told = {key: [asdict(one) for one in own] for key, own in known.items()}
-    store.write_json(path, {"machine": _machine(), "known": told})
+    store.write_json(path, {**machines, _machine(): told})
+
+
+def _machines(path: Path) -> Mapping[str, Any]:
+    body = store.read_json(path)
+    return body if isinstance(body, Mapping) else {}
 
 
 def _octave(one: Observation) -> int:
     return round(math.log2(one.slot))
 
 
-def _parsed(body: Any) -> Known:
-    """Take only what is whole, and this machine's: the folder may lie in a home that machines share."""
-    if not isinstance(body, Mapping) or body.get("machine") != _machine():
-        return {}
+def _parsed(told: Any) -> Known:
+    """Take what is whole, or nothing."""
     try:
-        return {str(name): [_checked(one) for one in own] for name, own in body["known"].items() if own}
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return {str(name): [_checked(one) for one in own] for name, own in told.items() if own}
+    except (TypeError, ValueError, AttributeError):
         return {}
 
 
@@ -116,7 +120,7 @@ def _checked(fields: Mapping[str, float]) -> Observation:
 
 
 def _machine() -> str:
-    return f"{machine.facts()['cpu']}, {machine.cores()} cores"
+    return str(machine.facts()["cpu"])  # how many of its cores were used is told by each key
 
 
 def _path() -> Path:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import layout, model, preview, spec, speeds, work
+from bench import layout, model, preview, spec, speeds, store, work
 from bench.estimate import Estimator, told
 from bench.speeds import Observation
 from bench.work import Piece, Samples
@@ -151,9 +151,13 @@ def test_a_file_that_is_torn_strange_or_anothers_is_nothing_known(home):
     path.write_text(whole[:-20])
     assert speeds.load() == {}
     for known in ([1], {"torch": [{"slot": -1, "round": 1, "seconds": 1, "startup": 1}]}, {"torch": "fast"}, None):
-        assert speeds._parsed({"machine": speeds._machine(), "known": known}) == {}
-    assert speeds._parsed(json.loads(whole)["body"]) != {}
-    assert speeds._parsed(json.loads(whole)["body"] | {"machine": "another"}) == {}
+        assert speeds._parsed(known) == {}
+    body = json.loads(whole)["body"]
+    store.write_json(path, {"another machine": body[speeds._machine()]})
+    assert speeds.load() == {}
+    speeds.add(job, grids.seen(job))
+    assert set(store.read_json(path)) == {"another machine", speeds._machine()}
+    path.write_text("[]")
     speeds.add(job, grids.seen(job))
     assert speeds.load() != {}, "and it is written anew"
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import events
+from bench import events, speeds
 from bench.estimate import Estimator, Reason
 from bench.jobs import Job
 from bench.process import Outcome
@@ -18,16 +18,16 @@ class Forecast:
     """The time left of all jobs of a run.
 
     A job takes as long as the same cell did on the same backend, or any cell of its task, which trains the same
-    batches. Where neither has run, its estimate is corrected by what the backend's other jobs took of theirs.
+    batches. Where neither has run, its estimate goes by what the backend's other jobs have shown of this hour.
     """
 
     def __init__(self, jobs: Sequence[Job], estimator: Estimator, clock: Callable[[], float] = time.monotonic):
         self.clock = clock
         self.waiting = {job.folder: job for job in jobs}
+        self.estimator = estimator
         self.estimates = {job.folder: estimator.of(Piece.of(job)) for job in jobs}
         self.keys = {job.folder: _keys(job) for job in jobs}  # digests, which take a while: not at every round
         self.taken: dict[tuple[Any, ...], list[float]] = {}
-        self.factors: dict[tuple[str, bool], list[float]] = {}
         self.now: Job | None = None
         self.begun = self.first_round = 0.0
         self.done = self.resumed = 0
@@ -35,7 +35,7 @@ class Forecast:
     @property
     def reasons(self) -> list[Reason]:
         """Why the time left is rough still: what has neither run before nor in this run."""
-        rough = [self.estimates[place].rough for place, job in self.waiting.items() if not self._is_known(job)]
+        rough = [self.estimates[place].rough for place, job in self.waiting.items() if not self._measured(job)]
         return list(dict.fromkeys(reason for reason in rough if reason))
 
     def started(self, job: Job, resumed: int = 0) -> None:
@@ -58,8 +58,7 @@ class Forecast:
         if is_whole:
             for key in self.keys[job.folder]:
                 self.taken.setdefault(key, []).append(seconds)
-            factor = seconds / max(self.estimates[job.folder].seconds, 1e-6)
-            self.factors.setdefault((job.contender.label, job.repeat == 0), []).append(factor)
+            self._learn(job, outcome)
         elif outcome.status == "skipped":
             for key in [*self.keys[job.folder], _task_key(job, is_probe=False)]:
                 self.taken.setdefault(key, []).append(0.0)  # a backend that can't do it, can't do its repeats either
@@ -86,15 +85,17 @@ class Forecast:
 
     def _predicted(self, job: Job) -> float:
         measured = self._measured(job)
-        if measured:
-            return statistics.median(measured)
-        factors = self.factors.get((job.contender.label, job.repeat == 0)) or self.factors.get(
-            (job.contender.label, job.repeat != 0), [1.0]
-        )
-        return self.estimates[job.folder].seconds * statistics.median(factors)
+        return statistics.median(measured) if measured else self.estimates[job.folder].seconds
 
-    def _is_known(self, job: Job) -> bool:
-        return bool(self._measured(job)) or (job.contender.label, job.repeat == 0) in self.factors
+    def _learn(self, job: Job, outcome: Outcome) -> None:
+        """Estimate anew what this backend has still to do; the newest of clients that do as much counts first."""
+        shown = speeds.observed(job, outcome.events)
+        if shown is None:
+            return
+        self.estimator.known.setdefault(speeds.key(Piece.of(job)), []).insert(0, shown)
+        for place, other in self.waiting.items():
+            if other.contender.label == job.contender.label and not self._measured(other):
+                self.estimates[place] = self.estimator.of(Piece.of(other))
 
     def _measured(self, job: Job) -> list[float]:
         return next((self.taken[key] for key in self.keys[job.folder] if key in self.taken), [])
