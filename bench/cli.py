@@ -53,6 +53,10 @@ def run(
         typer.Option(help="Your images: a folder, CSV or ZIP. Short for --set data.dataset=xray --set data.source=..."),
     ] = None,
     repeats: Annotated[int | None, typer.Option(help="Short for --set timing.repeats=N.")] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(metavar="F", help="A shorter version: F, in (0, 1], times the rounds and samples; --set stays."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew rather than go on with an unfinished run.")
@@ -70,6 +74,7 @@ def run(
     bench run --source FOLDER --set data.skip_bad=true  your own images
     bench run loading --backends torch,tff              what loading costs, from every form
     bench run privacy --backends torch,tff              what privacy costs
+    bench run deck --scale 0.02 --backends torch,tff    the study, in small
 
     The same command goes on with a run that was interrupted. Exit codes: 0 all done; 1 a backend failed,
     was skipped, or failed its certificate; 2 bad input; 130 interrupted.
@@ -80,7 +85,7 @@ def run(
 
     short: dict[str, Any] = {} if source is None else {"data.dataset": "xray", "data.source": source}
     short |= {"timing.repeats": repeats} if repeats else {}
-    chosen = _experiment(experiment, [*short.items(), *(settings or [])])
+    chosen = _experiment(experiment, [*short.items(), *(settings or [])], scale)
     names = plugins.names(backends)
     console = Console(stderr=True)
     with display.make(console) as shown:
@@ -199,14 +204,14 @@ INTERRUPTED = 130
 _EXPERIMENTS = Path(__file__).with_name("experiments")
 
 
-def _experiment(name: str, settings: Sequence[str | tuple[str, Any]]) -> "Experiment":
+def _experiment(name: str, settings: Sequence[str | tuple[str, Any]], scale: float | None) -> "Experiment":
     from bench import spec
 
     shipped = _EXPERIMENTS / f"{name}.toml"
     if shipped.is_file():
-        return spec.load(shipped, settings)
+        return spec.load(shipped, settings, scale)
     if name.endswith(".toml") or "/" in name:
-        return spec.load(Path(name), settings)
+        return spec.load(Path(name), settings, scale)
     known = ", ".join(sorted(path.stem for path in _EXPERIMENTS.glob("*.toml")))
     raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
 

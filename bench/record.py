@@ -105,6 +105,7 @@ def cell_entry(
         "name": cell.name,
         "set": dict(cell.settings),
         "spec": cell.spec.model_dump(mode="json"),
+        "scaled": {key: list(pair) for key, pair in cell.scaled.items()},
         "digests": dict(digests),
         "train_samples": samples[0],
         "test_samples": samples[1],

@@ -176,7 +176,11 @@ def _run_tasks(
     spec = cells[0].cell.spec
     comparison = {
         "schema": record.SCHEMA,
-        "experiment": {"name": experiment.name, "description": experiment.description},
+        "experiment": {
+            "name": experiment.name,
+            "description": experiment.description,
+            "study": experiment.study,
+        },
         "spec": spec.model_dump(mode="json"),
         "machine": machine.facts() | {"threads": jobs.threads(spec)},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
