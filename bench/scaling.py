@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 TIMED_ROUNDS = 4  # at least, after the warm-up
 SAMPLES = 60  # at least
-SAMPLES_A_CLIENT = 2  # at least, so that each can hold some of two classes
+SAMPLES_A_CLIENT = 3  # at least, so that every holder of a class has a sample of it
 
 
 def scaled(cells: "Sequence[Cell]", factor: float, kept: set[str]) -> "list[Cell]":
