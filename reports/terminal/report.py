@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.drawing import draw
-from bench.table import tables
+from bench.table import shortened
 
 SUFFIX = ".txt"
 
@@ -15,7 +15,7 @@ def render(comparison: dict[str, Any], width: int | None = None, colour: bool = 
     """Return the comparison as text, with ANSI colours where asked for."""
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=colour, no_color=not colour, highlight=False)
-    for table in tables(comparison):
+    for table in shortened(comparison):
         draw(table, console)
         console.print()
     return stream.getvalue()
