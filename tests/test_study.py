@@ -159,19 +159,28 @@ def test_trends_come_out_or_the_report_says_that_they_do_not():
 def test_the_studys_figures_stand_beside_the_runs_at_the_scaled_rounds():
     document = comparison(load("deck", scale=0.02), lambda own, backend, number: number / 100)
     found = {table.title: table for table in report.tables(document)}
-    rows = {(row[0], row[1]): row[2:] for row in found["Accuracy (%) by clients and by who holds what"].rows}
-    assert rows["IID, 3 clients", "2 as 100"] == ("88.7", "2.0", "2.0")
-    assert rows["IID, 3 clients", "20 as 1000"] == ("92.4", "20.0", "20.0")
-    assert rows["unequal sizes, 10 clients", "8 as 400 (i)"] == ("-", "8.0", "8.0")
+    clients = found["Accuracy (%) by clients and by who holds what"]
+    assert clients.columns == ("who holds what", "round", "here", "study: PyTorch", "torch", "tff")
+    rows = {(row[0], row[1]): row[2:] for row in clients.rows}
+    assert rows["IID, 3 clients", "100"] == ("2", "88.7", "2.0", "2.0")
+    assert rows["IID, 3 clients", "1000"] == ("20", "92.4", "20.0", "20.0")
+    assert rows["unequal sizes, 10 clients", "400 (i)"] == ("8", "-", "8.0", "8.0")
     rows = {
         (row[0], row[1]): row[2:]
         for row in found["Accuracy (%), PyTorch against TensorFlow: IID, two clients a round"].rows
     }
-    assert rows["100 clients", "16 as 800"] == ("84.3", "94.1", "16.0", "16.0")
+    assert rows["100 clients", "800"] == ("16", "84.3", "94.1", "16.0", "16.0")
     assert report.words(document)[0] == (
         "Scaled down: rounds 20 instead of 1,000, 5 instead of 60, 6 instead of 10; samples 375 instead of 3,765,"
         " 60 instead of 300."
     )
+
+
+def test_a_run_as_long_as_the_study_has_its_rounds():
+    document = comparison(load("deck-time"), learned)
+    (table,) = [own for own in report.tables(document) if own.title.startswith("Accuracy (%) by clients")]
+    assert table.columns == ("who holds what", "round", "study: PyTorch", "torch", "tff")
+    assert [row[1] for row in table.rows] == ["10 (i)", "100", "400 (i)", "1000"]
 
 
 def test_only_an_experiment_of_the_study_is_set_beside_it():

@@ -71,6 +71,7 @@ def _time(comparison: Mapping[str, Any]) -> Table | None:
 def _beside(table: Published, comparison: Mapping[str, Any]) -> Table:
     backends = accuracy.backends(comparison)
     rows: list[tuple[str, ...]] = []
+    here_too: list[str] = []
     held_out = set()
     for column in table.columns:
         cell = accuracy.cell_of(column, comparison)
@@ -83,22 +84,21 @@ def _beside(table: Published, comparison: Mapping[str, Any]) -> Table:
             ours = [curves.get(backend, {}).get(here or 0) for backend in backends]
             if any(value is not None for value in ours):
                 theirs = [column.figures.get(name, {}).get(number) for name in table.frameworks]
-                rows.append((column.name, _round(number, here, table), *map(_percent, [*theirs, *ours])))
+                told = f"{number} (i)" if number in table.inferred else str(number)
+                rows.append((column.name, told, *map(_percent, [*theirs, *ours])))
+                here_too.append(str(here))
     notes = [
         "The study: its own images, and in PyTorch its model's two faults (see the gap). Here: the corrected model, on"
         f" {' or '.join(map(str, sorted(held_out)))} held-out samples.",
     ]
     if any("(i)" in row[1] for row in rows):
         notes.append("(i): the round's label was lost in the study, and is inferred.")
-    if any("as" in row[1] for row in rows):
-        notes.append("8 as 400: what round 400 of the study is in this shorter run.")
-    headings = (f"study: {name}" for name in table.frameworks)
-    return Table(table.title, ("who holds what", "round", *headings, *backends), tuple(rows), tuple(notes))
-
-
-def _round(number: int, here: int | None, table: Published) -> str:
-    own = f"{number}" if here == number else f"{here} as {number}"
-    return own + (" (i)" if number in table.inferred else "")
+    headings = ["who holds what", "round", *(f"study: {name}" for name in table.frameworks), *backends]
+    if any(row[1].removesuffix(" (i)") != here for row, here in zip(rows, here_too, strict=True)):
+        headings.insert(2, "here")
+        rows = [(*row[:2], here, *row[2:]) for row, here in zip(rows, here_too, strict=True)]
+        notes.append("here: the round that stands for the study's in this shorter run.")
+    return Table(table.title, tuple(headings), tuple(rows), tuple(notes))
 
 
 def _percent(value: float | None) -> str:
