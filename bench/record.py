@@ -59,7 +59,7 @@ def run_entry(
         "reason": reason,
         "versions": contender.versions,
         "resumed_after": [number - 1 for number, own in since.items() if own == 1][1:],
-        "phases": {f"{event.name}_s": event.seconds for event in reversed(_only(seen, events.Phase))}
+        "phases": _first_phases(seen)
         | {
             "first_round_s": rounds[0]["seconds"] if rounds else None,
             "train_s": sum(timed) if timed else None,
@@ -76,6 +76,14 @@ def run_entry(
             (event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None
         ),
     }
+
+
+def _first_phases(seen: Sequence[Event]) -> dict[str, float]:
+    """Seconds of the first process's phases: what a later one repeats is not a part of an untouched run."""
+    found: dict[str, float] = {}
+    for event in _only(seen, events.Phase):
+        found.setdefault(f"{event.name}_s", event.seconds)
+    return found
 
 
 def _rounds_since_started(seen: Sequence[Event]) -> dict[int, int]:
