@@ -53,11 +53,13 @@ class Plain:
     def jobs(self, total: int, rounds: int) -> None:
         self.total = total
 
-    def started(self, job: Job, reused: bool) -> None:
+    def started(self, job: Job, reused: bool, resumed: int = 0) -> None:
         self.number += 1
         self.accuracy, self.spoke = "", time.monotonic()
         if reused:
             self.say(f"[{self.number}/{self.total}] {job.title}: done earlier, taken as it is")
+        elif resumed:
+            self.say(f"[{self.number}/{self.total}] {job.title}: goes on after round {resumed}")
 
     def event(self, job: Job, event: Any) -> None:
         if isinstance(event, events.Evaluation):
@@ -115,13 +117,14 @@ class Live:
     def jobs(self, total: int, rounds: int) -> None:
         self.whole = self.bars.add_task("all rounds of all jobs", total=rounds, note="")
 
-    def started(self, job: Job, reused: bool) -> None:
+    def started(self, job: Job, reused: bool, resumed: int = 0) -> None:
         self._clear()
         self.accuracy = ""
         if reused:
             self._advance(job.rounds)
             return
-        self.now = self.bars.add_task(job.title, total=job.rounds, note="starting")
+        self._advance(resumed)
+        self.now = self.bars.add_task(job.title, total=job.rounds, completed=resumed, note="starting")
 
     def event(self, job: Job, event: Any) -> None:
         if self.now is None:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench import (
+    checkpoints,
     data,
     environments,
     events,
@@ -48,8 +49,8 @@ class Display(Protocol):
     def jobs(self, total: int, rounds: int) -> None:
         """Tell how many jobs, with how many rounds in all, are to come."""
 
-    def started(self, job: Job, reused: bool) -> None:
-        """Tell that a job starts, or that its earlier result is taken."""
+    def started(self, job: Job, reused: bool, resumed: int = 0) -> None:
+        """Tell that a job starts, or goes on after the round `resumed`, or that its earlier result is taken."""
 
     def event(self, job: Job, event: Any) -> None:
         """Pass on what its worker said."""
@@ -262,7 +263,10 @@ def _limits(task: Task, repeat: int) -> dict[str, float]:
 
 
 def _finish(job: Job, display: Display) -> process.Outcome:
-    """Return the job's outcome: its earlier one if that was finished and is intact, else a new one."""
+    """Return the job's outcome: its earlier one if that was finished and is intact, else a new one.
+
+    What isn't finished goes on after its last checkpoint.
+    """
     told = jobs.told(job)
     key = jobs.key(job, told)
     earlier = store.read_json(job.folder / "result.json")
@@ -271,20 +275,25 @@ def _finish(job: Job, display: Display) -> process.Outcome:
         seen = tuple(events.from_line(line) for line in earlier["events"])
         outcome = process.Outcome("done", None, seen)
     else:
-        display.started(job, reused=False)
-        outcome = _execute(job, told, display)
+        kept = checkpoints.earlier(job.folder, key)
+        display.started(job, reused=False, resumed=kept[-1].round if kept else 0)
+        outcome = _execute(job, told, key, kept, display)
         lines = [events.to_line(event) for event in outcome.events]
         result = {"key": key, "status": outcome.status, "reason": outcome.reason, "events": lines}
         store.write_json(job.folder / "result.json", result)
+    if outcome.status == "done":
+        checkpoints.discard(job.folder)  # only now: until the result is on disk, they are all there is
     display.ended(job, outcome)
     return outcome
 
 
-def _execute(job: Job, told: Mapping[str, Any], display: Display) -> process.Outcome:
+def _execute(job: Job, told: Mapping[str, Any], key: str, kept: Sequence[Any], display: Display) -> process.Outcome:
     job.folder.mkdir(parents=True, exist_ok=True)
     if job.contender.environment is None:
         return process.Outcome("skipped" if job.contender.is_skipped else "failed", job.contender.problem, ())
-    store.write_text(job.folder / "job.json", json.dumps(told))
+    checkpoints.begin(job.folder, key, kept)
+    resume = {"round": kept[-1].round, "file": kept[-1].file} if kept else None
+    store.write_text(job.folder / "job.json", json.dumps({**told, "resume": resume}))
     timing = job.cell.cell.spec.timing
     return process.execute(
         job.contender.environment.python,
@@ -292,6 +301,7 @@ def _execute(job: Job, told: Mapping[str, Any], display: Display) -> process.Out
         process.worker_environ(os.environ, jobs.threads(job.cell.cell.spec), timing.device),
         timing.silence_s,
         lambda event: display.event(job, event),
+        kept,
     )
 
 

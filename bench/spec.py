@@ -165,6 +165,9 @@ class Timing(Section):
     save_every: Annotated[int, Field(ge=0)] = Field(0, description="keep the model every N rounds; 0 never")
     cache: Literal["warm", "cold"] = Field("warm", description="page cache; cold: dropped before each pass and round")
     loading_passes: Annotated[int, Field(ge=0)] = Field(0, description="epochs of loading alone, timed before training")
+    checkpoint_s: Annotated[float, Field(ge=0)] = Field(
+        60.0, description="seconds between checkpoints that an interrupted job goes on from; 0 never"
+    )
     silence_s: Annotated[float, Field(gt=0)] = Field(
         900.0, description="a backend that says nothing for so many seconds counts as hung"
     )

@@ -196,7 +196,7 @@ def _privacy_rows(backends: Mapping[str, Sequence[Run]]) -> list[tuple[str, ...]
 def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
     machine = comparison["machine"]
     repeats = max((run["repeat"] for run in cell["runs"]), default=0)
-    warm = sum(entry["warmup"] for entry in next((run["rounds"] for run in cell["runs"] if run["rounds"]), []))
+    warm = cell["spec"]["timing"]["warmup_rounds"]
     notes = [
         f"Medians over {repeats} fresh process{'es' if repeats != 1 else ''} a backend, interleaved; the first"
         f" {warm} round{'s' if warm != 1 else ''} kept apart. {machine['threads']} threads each on {machine['cpu']},"
@@ -207,6 +207,7 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     baseline = next((entry["b"] for entry in cell["ratios"] if entry["a"] in backends and entry["b"] in backends), None)
     if baseline:
         notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")
+    notes += [_resumption(run, warm) for run in cell["runs"] if run.get("resumed_after")]
     notes += overhead.warnings(backends)
     notes += privacy_table.notes_of([run["privacy"] for run in cell["runs"] if run["privacy"]])
     for name, runs in backends.items():
@@ -214,6 +215,13 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
             if run["status"] != "done":
                 notes.append(f"{name}, repeat {run['repeat']}, {run['status']}: {run['reason']}")
     return tuple(dict.fromkeys(notes))
+
+
+def _resumption(run: Run, warm: int) -> str:
+    rounds = run["resumed_after"]
+    where = f"round{'s' if len(rounds) > 1 else ''} {' and '.join(map(str, rounds))}"
+    apart = f"; its first {f'{warm} rounds' if warm > 1 else 'round'} there kept apart as well" if warm else ""
+    return f"{run['backend']}, repeat {run['repeat']}: went on after {where} in a new process, from its weights{apart}."
 
 
 def _framework(versions: Mapping[str, Any]) -> str:

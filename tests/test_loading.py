@@ -64,7 +64,7 @@ def run_of(form: str, slowdown: float | None, rate: float, loader: str = "framew
         "weights_sha256": None if slowdown is None else "same",
         "versions": {"loader": "DataLoader", "decoder": "Pillow"},
         "loading": [{"seconds": 100 / rate, "samples": 100, "bytes": 100_000}] * 2,
-        "rounds": [{"seconds": one, "warmup": index < 2} for index, one in enumerate(seconds)],
+        "rounds": [{"round": index + 1, "seconds": one, "warmup": index < 2} for index, one in enumerate(seconds)],
     }  # fmt: skip
 
 
