@@ -101,9 +101,11 @@ def run(
         print(json.dumps(comparison, indent=1))
     else:
         print(_render("terminal", comparison, colour=sys.stdout.isatty()))
-    for name in ("markdown", "csv", *_pictures(comparison)):
-        _write_report(name, comparison, folder)
-    console.print(f"Results: {folder}", markup=False, highlight=False, soft_wrap=True)
+    with console.status("writing the report"):
+        for name in ("markdown", "csv", "html", *_pictures(comparison)):
+            _write_report(name, comparison, folder)
+    told = f"Results: {folder} (to read: {folder / 'report.html'})"
+    console.print(told, markup=False, highlight=False, soft_wrap=True)
     problems = record.problems(comparison, allow_skips)
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
@@ -150,16 +152,38 @@ def doctor() -> None:
 @app.command()
 def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[OTHER]", help="Another of the same experiment, to be set beside it.")
+    ] = None,
     form: Annotated[
-        str, typer.Option("--format", "-f", help="terminal, markdown, csv, loading-chart, accuracy-epsilon, or a path.")
-    ] = "terminal",
+        str,
+        typer.Option("--format", "-f", help="html, figures, terminal, markdown, csv, accuracy-csv, or a path."),
+    ] = "html",
 ) -> None:
-    """Print a finished run once more, as a table, Markdown or CSV; a picture is written into the run folder."""
+    """Make the report of a finished run: a page to read, RUN/report.html.
+
+    \b
+    bench report RUN                         one page, complete in itself: RUN/report.html
+    bench report RUN OTHER                   two runs of one experiment side by side: RUN/beside-OTHER.html
+    bench report RUN --format figures        every picture as PNG and SVG: RUN/figures/
+    bench report RUN --format terminal       print it: terminal, markdown, csv (a line a round)
+    bench report RUN --format accuracy-csv   accuracy by round, as the study kept it
+    """
+    from rich.console import Console
+
     from bench import record
 
     comparison = record.load(run_folder)
+    if other is not None:
+        comparison = record.join(comparison, record.load(other))
+    if form in _WRITTEN:
+        stem = f"beside-{other.resolve().name}" if other else None
+        with Console(stderr=True).status("drawing"):
+            path = _write_report(form, comparison, run_folder, stem)
+        print(path)
+        return
     rendered = _render(form, comparison, colour=sys.stdout.isatty())
-    print(_write_report(form, comparison, run_folder) if isinstance(rendered, bytes) else rendered)
+    print(rendered if isinstance(rendered, str) else _write_report(form, comparison, run_folder))
 
 
 @app.command()
@@ -201,6 +225,7 @@ def conformance(
 
 
 INTERRUPTED = 130
+_WRITTEN = ("html", "figures")  # into the run folder, not onto standard output
 _EXPERIMENTS = Path(__file__).with_name("experiments")
 
 
@@ -240,11 +265,11 @@ def _print_plan(cells: Sequence[Any]) -> None:
             print(f"  {name:<10} {digest}")
 
 
-def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str | bytes:
+def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str | bytes | dict[str, bytes]:
     from bench import plugins
 
     module = plugins.load_module(plugins.find("reports", name))
-    rendered: str | bytes
+    rendered: str | bytes | dict[str, bytes]
     rendered = module.render(comparison, colour=colour) if name == "terminal" else module.render(comparison)
     return rendered.rstrip("\n") if isinstance(rendered, str) else rendered
 
@@ -256,18 +281,24 @@ def _pictures(comparison: dict[str, Any]) -> list[str]:
     return [*drawn, "accuracy-epsilon"] if any(map(math.isfinite, epsilons)) else drawn
 
 
-def _write_report(name: str, comparison: dict[str, Any], folder: Path) -> Path:
-    """Write a table as table.SUFFIX, a picture under the report's own name."""
+def _write_report(name: str, comparison: dict[str, Any], folder: Path, stem: str | None = None) -> Path:
+    """Write a page as report.html, a table as table.SUFFIX, pictures under the report's own name; or as `stem`."""
     from bench import plugins, store
 
     plugin = plugins.find("reports", name)
-    suffix = plugins.load_module(plugin).SUFFIX
     rendered = _render(name, comparison)
+    if isinstance(rendered, dict):
+        path = folder / (stem or plugin.name)
+        path.mkdir(exist_ok=True)
+        for file, content in rendered.items():
+            store.write_bytes(path / file, content)
+        return path
+    suffix = plugins.load_module(plugin).SUFFIX
     if isinstance(rendered, bytes):
-        path = folder / f"{plugin.name}{suffix}"
+        path = folder / f"{stem or plugin.name}{suffix}"
         store.write_bytes(path, rendered)
     else:
-        path = folder / f"table{suffix}"
+        path = folder / f"{stem or ('report' if name == 'html' else 'table')}{suffix}"
         store.write_text(path, rendered + "\n")
     return path
 

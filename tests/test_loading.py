@@ -205,7 +205,7 @@ def test_a_backend_without_a_loader_of_its_own_is_timed_by_gather_and_the_rest_i
     assert finished.code == 0, finished.err
     (folder,) = (tmp_path / "runs").iterdir()
     assert {arm["loader"] for arm in finished.document["loading"]["arms"]} == {"gather"}
-    told = bench("report", str(folder)).out
+    told = bench("report", str(folder), "--format=terminal").out
     assert "skipped: data.loader = framework: this backend has" in " ".join(told.split())
 
 

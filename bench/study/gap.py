@@ -104,9 +104,10 @@ def _cost(gap: Gap, backend: str) -> str:
         if faults not in (CORRECTED, BOTH) and backend in gap.curves.get(faults, {})
     ]
     alone = f" ({', '.join(each)})" if each else ""
+    open_ = accuracy.uncertainty((corrected + both) / 2, gap.held_out)
     return (
         f"The study's two faults cost {corrected - both:.1f} points of accuracy in {backend} after round"
-        f" {gap.last}{alone}: {corrected:.1f} % corrected, {both:.1f} % with both."
+        f" {gap.last}{alone}, give or take {open_:.1f}: {corrected:.1f} % corrected, {both:.1f} % with both."
     )
 
 

@@ -4,8 +4,10 @@ import io
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from bench.drawing import draw
+from bench.study import report as study
 from bench.table import shortened
 
 SUFFIX = ".txt"
@@ -18,4 +20,6 @@ def render(comparison: dict[str, Any], width: int | None = None, colour: bool = 
     for table in shortened(comparison):
         draw(table, console)
         console.print()
+    for text in study.words(comparison):
+        console.print(Text(text))
     return stream.getvalue()
