@@ -225,6 +225,7 @@ def conformance(
 
 
 INTERRUPTED = 130
+_GO_ON = (["run"], ["data"])  # commands that an interruption costs little
 _WRITTEN = ("html", "figures")  # into the run folder, not onto standard output
 _EXPERIMENTS = Path(__file__).with_name("experiments")
 
@@ -341,7 +342,8 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        goes_on = "; the same command goes on where it stopped" if sys.argv[1:2] in _GO_ON else ""
+        print(f"bench: interrupted{goes_on}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(code)
 
