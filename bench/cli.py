@@ -14,6 +14,8 @@ from bench import __version__
 from bench.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bench.spec import Experiment
 
 app = typer.Typer(
@@ -61,7 +63,10 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew rather than go on with an unfinished run.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its digests; train nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show the cells, their digests and about how long they take; train nothing."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON on standard output.")] = False,
     allow_skips: Annotated[bool, typer.Option("--allow-skips", help="A skipped backend is no failure.")] = False,
 ) -> None:
@@ -90,9 +95,8 @@ def run(
     console = Console(stderr=True)
     with display.make(console) as shown:
         if dry_run:
-            for name in names:
-                plugins.requested(name)
-            _print_plan(runner.prepare(chosen, shown))
+            labels = [runner.labels(names, companions) for companions in (False, True)]
+            _print_plan(runner.prepare(chosen, shown), *labels)
             return
         folder, comparison = runner.run(chosen, names, out, shown, fresh, command=["bench", *sys.argv[1:]])
     if as_json:
@@ -114,29 +118,48 @@ def run(
 
 
 @app.command(name="list")
-def list_everything() -> None:
-    """Show the experiments, backends, datasets and reports that there are."""
+def list_everything(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="KIND", help="Only experiments (with cells and time), backends, datasets or reports."),
+    ] = None,
+    backends: Annotated[
+        str, typer.Option("--backends", "-b", help="For list experiments: whose time is told.")
+    ] = "torch,tff",
+) -> None:
+    """Show the experiments, backends, datasets and reports that there are.
+
+    bench list experiments also tells how many cells each has, and about how long it takes on this machine.
+    """
     from rich.console import Console
     from rich.table import Table
 
     from bench import environments, plugins, spec
 
+    known = ("experiments", "backends", "datasets", "reports")
+    if kind is not None and kind not in known:
+        raise UserError(f"bench list {kind}: there is no such kind; there are: {', '.join(known)}")
     console = Console()
-    table = Table("experiment", "what it is", title="Experiments: bench run NAME", title_justify="left")
-    for path in sorted(_EXPERIMENTS.glob("*.toml")):
-        table.add_row(path.stem, spec.load(path).description)
-    console.print(table)
-    table = Table("backend", "what it is", "framework", "environment", title="Backends", title_justify="left")
-    for plugin in plugins.every("backends"):
-        own = environments.built(plugin)
-        version = f"{plugin.header.framework} {own.framework_version}" if own else plugin.header.framework or ""
-        table.add_row(plugin.name, plugin.header.summary, version, "ready" if own else "built on first use")
-    console.print(table)
-    for kind in ("datasets", "reports"):
-        table = Table(kind[:-1], "what it is", title=kind.capitalize(), title_justify="left")
-        for plugin in plugins.every(kind):
-            table.add_row(plugin.name, plugin.header.summary)
+    if kind == "experiments":
+        _list_experiments(plugins.names(backends), console)
+    if kind is None:
+        table = Table("experiment", "what it is", title="Experiments: bench run NAME", title_justify="left")
+        for path in sorted(_EXPERIMENTS.glob("*.toml")):
+            table.add_row(path.stem, spec.load(path).description)
         console.print(table)
+    if kind in (None, "backends"):
+        table = Table("backend", "what it is", "framework", "environment", title="Backends", title_justify="left")
+        for plugin in plugins.every("backends"):
+            own = environments.built(plugin)
+            version = f"{plugin.header.framework} {own.framework_version}" if own else plugin.header.framework or ""
+            table.add_row(plugin.name, plugin.header.summary, version, "ready" if own else "built on first use")
+        console.print(table)
+    for other in ("datasets", "reports"):
+        if kind in (None, other):
+            table = Table(other[:-1], "what it is", title=other.capitalize(), title_justify="left")
+            for plugin in plugins.every(other):
+                table.add_row(plugin.name, plugin.header.summary)
+            console.print(table)
 
 
 @app.command()
@@ -242,28 +265,34 @@ def _experiment(name: str, settings: Sequence[str | tuple[str, Any]], scale: flo
     raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
 
 
-def _print_plan(cells: Sequence[Any]) -> None:
-    """Print every cell; what cells share, once."""
-    from bench import privacy, privacy_table
+def _list_experiments(names: Sequence[str], console: "Console") -> None:
+    from bench import drawing, preview, runner, spec
+    from bench.estimate import Estimator
 
-    told = set()
-    for cell in cells:
+    found = [spec.load(path) for path in sorted(_EXPERIMENTS.glob("*.toml"))]
+    drawing.draw(preview.experiments(found, runner.labels(names), Estimator()), console)
+
+
+def _print_plan(cells: Sequence[Any], asked: Sequence[str], labels: Sequence[str]) -> None:
+    """Print every cell, what privacy each spends, and the plans' digests, once where cells share a plan."""
+    from rich.console import Console
+
+    from bench import drawing, preview, privacy, privacy_table
+    from bench.estimate import Estimator
+
+    console = Console()
+    drawing.draw(preview.cells(cells, asked, labels, Estimator()), console)
+    for number, cell in enumerate(cells, start=1):
         spec = cell.cell.spec
-        print(cell.cell.name or "one cell")
         if spec.privacy:
+            print(f"cell {number}: {cell.cell.name}" if cell.cell.name else "one cell")
             spent = privacy.entry(spec, cell.plan, cell.noise_multiplier, None)
             by_pld, by_rdp = (privacy_table.epsilon(spent[key]) for key in ("epsilon_pld", "epsilon_rdp"))
             print(f"  noise multiplier {cell.noise_multiplier:.4g}, delta {spec.privacy.delta:g}", end="")
             print(f": epsilon {by_pld} by PLD, {by_rdp} by RDP")
             for warning in spent["warnings"]:
                 print(f"  {warning}")
-        if spec.task in told:
-            continue
-        told.add(spec.task)
-        print(f"  {len(cell.data.train)} samples to train on, {len(cell.data.test)} held out ({cell.data.split_by})")
-        print(f"  {spec.federation.rounds} rounds, {spec.federation.cohort_size} of {spec.federation.clients} clients")
-        for name, digest in cell.digests.items():
-            print(f"  {name:<10} {digest}")
+    drawing.draw(preview.digests(cells), console)
 
 
 def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str | bytes | dict[str, bytes]:

@@ -86,10 +86,14 @@ class Job:
     golden: Path | None = None  # folder of the reference's probe, each of whose rounds this one starts from
 
     @property
+    def what(self) -> str:
+        """The job in words, without its cell."""
+        return f"{self.contender.label} " + ("parity probe" if self.repeat == 0 else f"repeat {self.repeat}")
+
+    @property
     def title(self) -> str:
         """The job in words."""
-        what = "parity probe" if self.repeat == 0 else f"repeat {self.repeat}"
-        return f"{self.contender.label} {what}" + (f" [{self.cell.cell.name}]" if self.cell.cell.name else "")
+        return self.what + (f" [{self.cell.cell.name}]" if self.cell.cell.name else "")
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,19 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def roughly(seconds: float) -> str:
+    """Seconds that are only estimated: no finer than they can be known."""
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90:
+        return f"{5 * round(seconds / 5)} s"
+    if seconds < 90 * 60:
+        return f"{max(2, round(seconds / 60))} min"
+    if seconds < 36 * 3600:
+        return f"{round(seconds / 1800) / 2:g} h"
+    return f"{round(seconds / 43200) / 2:g} days"
+
+
 def share(value: float) -> str:
     """A share as a percentage, with as many digits as tell it from nothing."""
     return f"{100 * value:.0f} %" if abs(value) >= 0.1 else f"{100 * value:.2g} %"

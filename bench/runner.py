@@ -30,6 +30,7 @@ from bench import (
     privacy,
     process,
     record,
+    speeds,
     store,
 )
 from bench.errors import UserError
@@ -46,8 +47,8 @@ class Display(Protocol):
     def progress(self, what: str, done: int, total: int) -> None:
         """Tell how far a preparation is."""
 
-    def jobs(self, total: int, rounds: int) -> None:
-        """Tell how many jobs, with how many rounds in all, are to come."""
+    def jobs(self, tasks: Sequence[Task]) -> None:
+        """Tell what is to come."""
 
     def started(self, job: Job, reused: bool, resumed: int = 0) -> None:
         """Tell that a job starts, or goes on after the round `resumed`, or that its earlier result is taken."""
@@ -82,6 +83,16 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
     return cells
 
 
+def labels(requests: Sequence[str], companions: bool = True) -> list[str]:
+    """Return the labels of all that would run for these requests; nothing is built."""
+    found: list[str] = []
+    for request in requests:
+        plugin, _, variant = plugins.requested(request)
+        own = _unbuilt(request, plugin, variant)
+        found += [own.label, *(one.label for one in _companions(own) if companions)]
+    return list(dict.fromkeys(found))
+
+
 def contenders(requests: Sequence[str], display: Display, companions: bool = True) -> list[Contender]:
     """Find every requested backend, then build what is missing. One that can't be built fails alone.
 
@@ -104,16 +115,19 @@ def contenders(requests: Sequence[str], display: Display, companions: bool = Tru
 def _contender(
     label: str, plugin: plugins.Plugin, version: str | None, variant: str | None, display: Display
 ) -> Contender:
+    own = _unbuilt(label, plugin, variant)
+    try:
+        return replace(own, environment=environments.ensure(plugin, version, display.say))
+    except environments.EnvironmentFailed as error:
+        display.say(f"{own.label}: {error}")
+        return replace(own, problem=str(error), is_skipped=isinstance(error, environments.NoInterpreter))
+
+
+def _unbuilt(label: str, plugin: plugins.Plugin, variant: str | None) -> Contender:
     label = label if plugin.shipped else plugin.name
     bare = plugin.header.baseline if plugin.shipped else None
     baseline = f"{label.partition('+')[0]}+{bare}" if bare and variant != bare else None
-    try:
-        environment = environments.ensure(plugin, version, display.say)
-        return Contender(label, plugin, variant, environment, baseline=baseline)
-    except environments.EnvironmentFailed as error:
-        display.say(f"{label}: {error}")
-        is_skipped = isinstance(error, environments.NoInterpreter)
-        return Contender(label, plugin, variant, None, str(error), is_skipped, baseline)
+    return Contender(label, plugin, variant, None, baseline=baseline)
 
 
 def _companions(own: Contender) -> list[Contender]:
@@ -167,8 +181,7 @@ def run(
 def _run_tasks(
     experiment: Experiment, cells: Sequence[Prepared], tasks: Sequence[Task], display: Display
 ) -> dict[str, Any]:
-    everything = [job for task in tasks for job in (*task.probes, *task.repeats)]
-    display.jobs(len(everything), sum(job.rounds for job in everything))
+    display.jobs(tasks)
     underway = [_probed(number, task, display) for number, task in enumerate(tasks, start=1)]
     for repeat in range(1, max(task.repeated for task in tasks) + 1):
         for own in underway:
@@ -281,6 +294,8 @@ def _finish(job: Job, display: Display) -> process.Outcome:
         lines = [events.to_line(event) for event in outcome.events]
         result = {"key": key, "status": outcome.status, "reason": outcome.reason, "events": lines}
         store.write_json(job.folder / "result.json", result)
+        if outcome.status == "done" and not kept:
+            speeds.add(job, outcome.events)
     if outcome.status == "done":
         checkpoints.discard(job.folder)  # only now: until the result is on disk, they are all there is
     display.ended(job, outcome)
