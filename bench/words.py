@@ -94,9 +94,10 @@ def _certificates(cells: Sequence[Cell]) -> list[str]:
     passed = sum(own["verdict"] == "pass" for own in verdicts.values())
     found = [f"{backend}: {own['reason']}" for (_, backend), own in verdicts.items() if own["verdict"] == "fail"]
     if passed == len(verdicts):
-        return [f"All {passed} certificates pass: every backend computed what the float64 reference computed."]
-    told = [f"{passed} of {len(verdicts)} certificates pass."]
-    return told + [f"A certificate failed, and what is beside it can't be compared: {text}." for text in found]
+        told = "The certificate passes" if passed == 1 else f"All {passed} certificates pass"
+        return [f"{told}: every backend computed what the float64 reference computed."]
+    failed = [f"A certificate failed, and what is beside it can't be compared: {text}." for text in found]
+    return [f"{passed} of {len(verdicts)} certificates pass.", *failed]
 
 
 def _undone(cells: Sequence[Cell]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.charts.chart import INK, WIDTH, Chart, asked, panels, short, spread, style
 from bench.layout import ABSENT, Table, figures
@@ -80,6 +81,7 @@ def _panel(axes: Axes, cell: Cell, curves: Curves, colour: Mapping[str, str], ke
                 color=shade,
                 annotation_clip=False,
             )
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.grid(axis="y", linewidth=0.4, alpha=0.3)
     if cell["name"]:
         axes.set_title("\n".join(textwrap.wrap(cell["name"], 44)[:3]), fontsize=8)
@@ -94,7 +96,7 @@ def _summary(drawn: Sequence[tuple[Cell, Curves]], key: str, unit: str) -> str:
         first, last = min(own), max(own)
         values = (figures(statistics.mean(own[number])) for number in (first, last))
         parts.append("{}: {} after round {}, {} after round {}".format(backend, *_interleaved(values, (first, last))))
-    return f"{unit} by round. {'; '.join(parts)}."
+    return f"{unit[0].upper()}{unit[1:]} by round. {'; '.join(parts)}."
 
 
 def _interleaved(values: Any, rounds: Sequence[int]) -> list[Any]:
