@@ -63,9 +63,9 @@ def test_a_square_tells_how_far_it_is():
     assert texts(grid, cell) == ["○", "·"]
     first, _, second, _ = task.repeats
     grid.started(first, share=0.25)
-    assert texts(grid, cell)[0] == "1/2 25%"
+    assert texts(grid, cell)[0] == "▸ 1/2 25%"
     grid.advanced(first, 0.5)
-    assert texts(grid, cell)[0] == "1/2 50%"
+    assert texts(grid, cell)[0] == "▸ 1/2 50%"
     grid.ended(first, grids.done(first), 0.6)
     assert texts(grid, cell)[0] == "1/2 60.0%"
     assert not grid.is_finished(cell)
@@ -89,6 +89,12 @@ def test_cells_that_share_a_plan_are_probed_at_once():
     grid = Grid([task])
     grid.ended(task.probes[1], grids.done(task.probes[1]), None)
     assert [texts(grid, cell) for cell in task.cells] == [["○", "·"], ["○", "·"]]
+
+
+def test_names_that_are_too_wide_leave_their_settings_to_the_head():
+    grid = Grid(grids.tasks(GRID))
+    assert grid.names(40)[1][0] == "clients 2, lr 0.1"
+    assert grid.names(10) == ("clients, lr", ["2, 0.1", "2, 0.2", "3, 0.1", "3, 0.2"])
 
 
 @given(total=st.integers(1, 200), size=st.integers(-3, 60), data=st.data())
@@ -201,6 +207,18 @@ def test_a_frame_fits_the_terminal_whatever_runs(width, height):
             assert len(lines) < height
     assert len(heights) == 1, "a frame that changes its height flickers"
     assert ("more below" in frame(shown) or "more above" in frame(shown)) == (height < 60)
+
+
+def test_a_terminal_without_utf8_gets_letters_it_has():
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    console = Console(file=file, force_terminal=True, width=60, height=24)
+    shown = display.Live(console)
+    found = grids.tasks(GRID)
+    shown.jobs(found)
+    shown.started(found[0].repeats[0], reused=False)
+    console.print(shown._frame())
+    file.flush()
+    assert b"> 0%" in file.buffer.getvalue()
 
 
 def test_a_job_that_goes_on_is_shown_from_where_it_was():

@@ -25,6 +25,7 @@ class Forecast:
         self.clock = clock
         self.waiting = {job.folder: job for job in jobs}
         self.estimates = {job.folder: estimator.of(Piece.of(job)) for job in jobs}
+        self.keys = {job.folder: _keys(job) for job in jobs}  # digests, which take a while: not at every round
         self.taken: dict[tuple[Any, ...], list[float]] = {}
         self.factors: dict[tuple[str, bool], list[float]] = {}
         self.now: Job | None = None
@@ -55,12 +56,12 @@ class Forecast:
         seconds = told if reused else self.clock() - self.begun
         is_whole = outcome.status == "done" and not self.resumed
         if is_whole:
-            for key in _keys(job):
+            for key in self.keys[job.folder]:
                 self.taken.setdefault(key, []).append(seconds)
             factor = seconds / max(self.estimates[job.folder].seconds, 1e-6)
             self.factors.setdefault((job.contender.label, job.repeat == 0), []).append(factor)
         elif outcome.status == "skipped":
-            for key in [*_keys(job), _task_key(job, is_probe=False)]:
+            for key in [*self.keys[job.folder], _task_key(job, is_probe=False)]:
                 self.taken.setdefault(key, []).append(0.0)  # a backend that can't do it, can't do its repeats either
         self.now, self.resumed = None, 0
 
@@ -96,7 +97,7 @@ class Forecast:
         return bool(self._measured(job)) or (job.contender.label, job.repeat == 0) in self.factors
 
     def _measured(self, job: Job) -> list[float]:
-        return next((self.taken[key] for key in _keys(job) if key in self.taken), [])
+        return next((self.taken[key] for key in self.keys[job.folder] if key in self.taken), [])
 
 
 def _keys(job: Job) -> list[tuple[Any, ...]]:

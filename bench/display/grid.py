@@ -41,12 +41,13 @@ class Square:
         return len(self.ended) == self.repeats
 
     def text(self, marks: dict[str, str]) -> str:
-        """Return it in at most eleven letters."""
+        """Return it in at most twelve letters."""
         number = f"{len(self.ended)}/{self.repeats}" if self.repeats > 1 else ""
         if self.running == "probe":
             return f"{marks['running']} probe"
         if self.running:
-            return f"{f'{len(self.ended) + 1}/{self.repeats}' if number else marks['running']} {self.share:.0%}"
+            which = f" {len(self.ended) + 1}/{self.repeats}" if number else ""
+            return f"{marks['running']}{which} {self.share:.0%}"
         if self.state in ("failed", "skipped"):
             return f"{marks[self.state]} {self.state}"
         if self.state == "done":
@@ -71,6 +72,15 @@ class Grid:
         }
         self._sharing = {cell: task.cells for task in tasks for cell in task.cells}
         self.current = 0
+
+    def names(self, width: int) -> tuple[str, list[str]]:
+        """Return a head and each row's name; where names are too wide and the settings alike, these stand above."""
+        names = [cell.cell.name for cell in self.cells]
+        keys = {tuple(cell.cell.settings) for cell in self.cells}
+        if max(map(len, names)) <= width or len(keys) > 1:
+            return "", names
+        head = ", ".join(key.split(".")[-1] for key in keys.pop())
+        return head, [", ".join(map(str, cell.cell.settings.values())) for cell in self.cells]
 
     def row(self, cell: Prepared) -> list[Square]:
         """Return a cell's squares."""

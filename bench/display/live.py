@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from rich.cells import set_cell_size
 from rich.console import Console, Group, RenderableType
@@ -21,8 +21,9 @@ from bench.layout import roughly
 from bench.process import Outcome
 
 STYLES = {"waiting": "dim", "probed": "dim", "running": "cyan", "done": "green", "failed": "red", "skipped": "yellow"}
-SQUARE = 11  # letters of a square, see Square.text
+SQUARE = 12  # letters of a square, see Square.text
 NAME = 16  # letters of a cell's name, at least
+REFRESH = 4  # times a second: drawing takes its share of the cores that are timed
 BELOW = 4  # lines that aren't the grid's: two bars, the cursor's, and one to spare
 
 
@@ -30,26 +31,30 @@ class Live:
     """What is drawn anew a few times a second; what is said scrolls away above it."""
 
     def __init__(self, console: Console):
+        is_utf8 = console.encoding.lower().startswith("utf")
+        self.marks = MARKS if is_utf8 else PLAIN_MARKS
+        self.overflow: Literal["ellipsis", "crop"] = "ellipsis" if is_utf8 else "crop"
         self.bars = Progress(
-            TextColumn("{task.description}", markup=False, table_column=_whole(2)),
+            TextColumn("{task.description}", markup=False, table_column=self._one_line(2)),
             BarColumn(14),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
-            SpinnerColumn(finished_text=""),
-            TextColumn("{task.fields[note]}", markup=False, table_column=_whole(3)),
+            SpinnerColumn("dots" if is_utf8 else "line", finished_text=""),
+            TextColumn("{task.fields[note]}", markup=False, table_column=self._one_line(3)),
             console=console,
             expand=True,
         )
         self.console = console
-        self.marks = MARKS if console.encoding.lower().startswith("utf") else PLAIN_MARKS
         self.now: TaskID | None = None
         self.whole: TaskID | None = None
         self.accuracy: float | None = None
         self.grid = Grid(())
         self.forecast: Forecast | None = None
-        self.left, self.left_at = 0.0, time.monotonic()
+        self.left, self.left_at, self.rough = 0.0, time.monotonic(), ""
         self.is_reused = False
         self.done = 0
-        self.shown = Shown(console=console, get_renderable=self._frame, refresh_per_second=8, vertical_overflow="crop")
+        self.shown = Shown(
+            console=console, get_renderable=self._frame, refresh_per_second=REFRESH, vertical_overflow="crop"
+        )
 
     def __enter__(self) -> Self:
         self.shown.start()
@@ -134,31 +139,32 @@ class Live:
         """Foresee the time left; between the events it only runs down."""
         if self.forecast:
             self.left, self.left_at = self.forecast.left(), time.monotonic()
+            self.rough = " (rough)" if self.forecast.reasons else ""
 
     def _frame(self) -> RenderableType:
         if self.whole is not None and self.forecast:
             left = self.left - (time.monotonic() - self.left_at)
             is_over = not self.forecast.waiting and self.forecast.now is None
-            rough = " (rough)" if self.forecast.reasons else ""
-            self.bars.update(self.whole, note="" if is_over else f"about {roughly(max(1.0, left))} left{rough}")
+            note = "" if is_over else f"about {roughly(max(1.0, left))} left{self.rough}"
+            self.bars.update(self.whole, note=note)
         lines = self._lines() if len(self.grid.cells) > 1 else []
         return Group(*lines, self.bars.get_renderable())
 
     def _lines(self) -> list[Text]:
         """The grid, a line a cell, none wider or more than the terminal has room for."""
         labels = self._columns()
-        longest = max(len(cell.cell.name) for cell in self.grid.cells)
-        name = max(1, min(longest, self.console.width - 2 - (SQUARE + 1) * len(labels)))
+        head, names = self.grid.names(self.console.width - 2 - (SQUARE + 1) * len(labels))
+        name = max(1, min(max(map(len, [head, *names])), self.console.width - 2 - (SQUARE + 1) * len(labels)))
         room = self.console.height - BELOW - 2  # the head and the legend
         total = len(self.grid.cells)
         rows = window(total, self.grid.current, room if total <= room else room - 2)
-        lines = [_line(_cut("", name), [(label, "bold") for label in labels])]
+        lines = [_line(Text(_cut(head, name), "dim"), [(label, "bold") for label in labels])]
         lines += [self._more(rows.start, "above")] if len(rows) < total else []
         for index in rows:
             cell = self.grid.cells[index]
             squares = [self.grid.squares[cell, label] for label in labels]
             style = "bold" if any(square.running for square in squares) else ""
-            lines.append(_line(Text(_cut(cell.cell.name, name), style), [self._drawn(square) for square in squares]))
+            lines.append(_line(Text(_cut(names[index], name), style), [self._drawn(square) for square in squares]))
         lines += [self._more(total - rows.stop, "below")] if len(rows) < total else []
         legend = "  ".join(f"{self.marks[state]} {meaning}" for state, meaning in MEANING.items())
         return [*lines, _line(Text(legend, "dim"), [])]
@@ -174,17 +180,16 @@ class Live:
     def _drawn(self, square: Square) -> tuple[str, str]:
         return square.text(self.marks), STYLES[square.state]
 
+    def _one_line(self, ratio: int) -> Column:
+        """A column whose texts are cut rather than wrapped: a frame that changes its height flickers."""
+        return Column(ratio=ratio, no_wrap=True, overflow=self.overflow)
+
     def _more(self, count: int, where: str) -> Text:
         return _line(Text(f"{count} more {where}" if count else "", "dim"), [])
 
 
-def _whole(ratio: int) -> Column:
-    """A column whose texts are cut rather than wrapped: a frame that changes its height flickers."""
-    return Column(ratio=ratio, no_wrap=True, overflow="ellipsis")
-
-
 def _line(name: Text | str, squares: Sequence[tuple[str, str]]) -> Text:
-    line = Text(no_wrap=True, overflow="ellipsis")
+    line = Text(no_wrap=True, overflow="crop")
     line.append(name)
     for text, style in squares:
         line.append(" ").append(_cut(text, SQUARE), style)
