@@ -80,6 +80,13 @@ class Backend:
         """
         raise NotImplementedError
 
+    def exact_weights(self):
+        """Return what `set_weights` goes on from, bit for bit: the canonical weights, unrounded where they are wider.
+
+        For a backend that trains in float32 these are `weights`.
+        """
+        return self.weights()
+
     def mechanism(self):
         """Return the `Mechanism` that all rounds so far amount to, or None where nothing was noised."""
         return

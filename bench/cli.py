@@ -55,6 +55,10 @@ def run(
         typer.Option(help="Your images: a folder, CSV or ZIP. Short for --set data.dataset=xray --set data.source=..."),
     ] = None,
     repeats: Annotated[int | None, typer.Option(help="Short for --set timing.repeats=N.")] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(metavar="F", help="A shorter version: F, in (0, 1], times the rounds and samples; --set stays."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew rather than go on with an unfinished run.")
@@ -75,6 +79,7 @@ def run(
     bench run --source FOLDER --set data.skip_bad=true  your own images
     bench run loading --backends torch,tff              what loading costs, from every form
     bench run privacy --backends torch,tff              what privacy costs
+    bench run deck --scale 0.02 --backends torch,tff    the study, in small
 
     The same command goes on with a run that was interrupted. Exit codes: 0 all done; 1 a backend failed,
     was skipped, or failed its certificate; 2 bad input; 130 interrupted.
@@ -85,7 +90,7 @@ def run(
 
     short: dict[str, Any] = {} if source is None else {"data.dataset": "xray", "data.source": source}
     short |= {"timing.repeats": repeats} if repeats else {}
-    chosen = _experiment(experiment, [*short.items(), *(settings or [])])
+    chosen = _experiment(experiment, [*short.items(), *(settings or [])], scale)
     names = plugins.names(backends)
     console = Console(stderr=True)
     with display.make(console) as shown:
@@ -100,9 +105,11 @@ def run(
         print(json.dumps(comparison, indent=1))
     else:
         print(_render("terminal", comparison, colour=sys.stdout.isatty()))
-    for name in ("markdown", "csv", *_pictures(comparison)):
-        _write_report(name, comparison, folder)
-    console.print(f"Results: {folder}", markup=False, highlight=False, soft_wrap=True)
+    with console.status("writing the report"):
+        for name in ("markdown", "csv", "html", *_pictures(comparison)):
+            _write_report(name, comparison, folder)
+    told = f"Results: {folder} (to read: {folder / 'report.html'})"
+    console.print(told, markup=False, highlight=False, soft_wrap=True)
     problems = record.problems(comparison, allow_skips)
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
@@ -168,16 +175,38 @@ def doctor() -> None:
 @app.command()
 def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[OTHER]", help="Another of the same experiment, to be set beside it.")
+    ] = None,
     form: Annotated[
-        str, typer.Option("--format", "-f", help="terminal, markdown, csv, loading-chart, accuracy-epsilon, or a path.")
-    ] = "terminal",
+        str,
+        typer.Option("--format", "-f", help="html, figures, terminal, markdown, csv, accuracy-csv, or a path."),
+    ] = "html",
 ) -> None:
-    """Print a finished run once more, as a table, Markdown or CSV; a picture is written into the run folder."""
+    """Make the report of a finished run: a page to read, RUN/report.html.
+
+    \b
+    bench report RUN                         one page, complete in itself: RUN/report.html
+    bench report RUN OTHER                   two runs of one experiment side by side: RUN/beside-OTHER.html
+    bench report RUN --format figures        every picture as PNG and SVG: RUN/figures/
+    bench report RUN --format terminal       print it: terminal, markdown, csv (a line a round)
+    bench report RUN --format accuracy-csv   accuracy by round, as the study kept it
+    """
+    from rich.console import Console
+
     from bench import record
 
     comparison = record.load(run_folder)
+    if other is not None:
+        comparison = record.join(comparison, record.load(other))
+    if form in _WRITTEN:
+        stem = f"beside-{other.resolve().name}" if other else None
+        with Console(stderr=True).status("drawing"):
+            path = _write_report(form, comparison, run_folder, stem)
+        print(path)
+        return
     rendered = _render(form, comparison, colour=sys.stdout.isatty())
-    print(_write_report(form, comparison, run_folder) if isinstance(rendered, bytes) else rendered)
+    print(rendered if isinstance(rendered, str) else _write_report(form, comparison, run_folder))
 
 
 @app.command()
@@ -219,17 +248,19 @@ def conformance(
 
 
 INTERRUPTED = 130
+_GO_ON = (["run"], ["data"])  # commands that an interruption costs little
+_WRITTEN = ("html", "figures")  # into the run folder, not onto standard output
 _EXPERIMENTS = Path(__file__).with_name("experiments")
 
 
-def _experiment(name: str, settings: Sequence[str | tuple[str, Any]]) -> "Experiment":
+def _experiment(name: str, settings: Sequence[str | tuple[str, Any]], scale: float | None) -> "Experiment":
     from bench import spec
 
     shipped = _EXPERIMENTS / f"{name}.toml"
     if shipped.is_file():
-        return spec.load(shipped, settings)
+        return spec.load(shipped, settings, scale)
     if name.endswith(".toml") or "/" in name:
-        return spec.load(Path(name), settings)
+        return spec.load(Path(name), settings, scale)
     known = ", ".join(sorted(path.stem for path in _EXPERIMENTS.glob("*.toml")))
     raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
 
@@ -264,11 +295,11 @@ def _print_plan(cells: Sequence[Any], asked: Sequence[str], labels: Sequence[str
     drawing.draw(preview.digests(cells), console)
 
 
-def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str | bytes:
+def _render(name: str, comparison: dict[str, Any], colour: bool = False) -> str | bytes | dict[str, bytes]:
     from bench import plugins
 
     module = plugins.load_module(plugins.find("reports", name))
-    rendered: str | bytes
+    rendered: str | bytes | dict[str, bytes]
     rendered = module.render(comparison, colour=colour) if name == "terminal" else module.render(comparison)
     return rendered.rstrip("\n") if isinstance(rendered, str) else rendered
 
@@ -280,18 +311,24 @@ def _pictures(comparison: dict[str, Any]) -> list[str]:
     return [*drawn, "accuracy-epsilon"] if any(map(math.isfinite, epsilons)) else drawn
 
 
-def _write_report(name: str, comparison: dict[str, Any], folder: Path) -> Path:
-    """Write a table as table.SUFFIX, a picture under the report's own name."""
+def _write_report(name: str, comparison: dict[str, Any], folder: Path, stem: str | None = None) -> Path:
+    """Write a page as report.html, a table as table.SUFFIX, pictures under the report's own name; or as `stem`."""
     from bench import plugins, store
 
     plugin = plugins.find("reports", name)
-    suffix = plugins.load_module(plugin).SUFFIX
     rendered = _render(name, comparison)
+    if isinstance(rendered, dict):
+        path = folder / (stem or plugin.name)
+        path.mkdir(exist_ok=True)
+        for file, content in rendered.items():
+            store.write_bytes(path / file, content)
+        return path
+    suffix = plugins.load_module(plugin).SUFFIX
     if isinstance(rendered, bytes):
-        path = folder / f"{plugin.name}{suffix}"
+        path = folder / f"{stem or plugin.name}{suffix}"
         store.write_bytes(path, rendered)
     else:
-        path = folder / f"table{suffix}"
+        path = folder / f"{stem or ('report' if name == 'html' else 'table')}{suffix}"
         store.write_text(path, rendered + "\n")
     return path
 
@@ -334,7 +371,8 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        goes_on = "; the same command goes on where it stopped" if sys.argv[1:2] in _GO_ON else ""
+        print(f"bench: interrupted{goes_on}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(code)
 

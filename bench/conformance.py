@@ -54,7 +54,7 @@ CASES: Mapping[str, Sequence[str]] = {
         "federation.clients=5",
     ),
     "one channel, no momentum": ("data.channels=1", "training.momentum=0.0"),
-    "no convolution": ("model.name=mlp",),
+    "no convolution, the study's softmax": ("model.name=mlp", "model.softmax_in_model=true"),
     "batch normalisation": ("model.batch_norm=true", "training.lr=0.002"),
     "group normalisation": ("model.group_norm=true",),
     "image files": ("data.form=image",),

@@ -17,11 +17,12 @@ Round = namedtuple("Round", "number form seconds cpu_seconds cohort bytes_down b
 Noised = namedtuple("Noised", "own")  # privacy was applied as asked; the framework's own Figures, see bench.backend
 Evaluation = namedtuple("Evaluation", "round accuracy loss seconds")
 Saved = namedtuple("Saved", "round file sha256")  # file is relative to the job folder
+Checkpoint = namedtuple("Checkpoint", "round file sha256")  # what another process can go on from after this round
 Skipped = namedtuple("Skipped", "reason")
 Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 
-EVENTS = (Started, Phase, Progress, Dropped, Fed, Round, Noised, Evaluation, Saved, Skipped, Failed, Done)
+EVENTS = (Started, Phase, Progress, Dropped, Fed, Round, Noised, Evaluation, Saved, Checkpoint, Skipped, Failed, Done)
 _BY_NAME = {kind.__name__: kind for kind in EVENTS}
 
 

@@ -49,6 +49,11 @@ form: memory, packed, npy, image or image-native; loader: gather (fedbench's own
 framework's loader, beside the training process.
 """
 
+Resume = namedtuple("Resume", "round file")
+Resume.__doc__ = (
+    """How far an earlier process of the job came: the last round that is kept, and its checkpoint's file."""
+)
+
 FROM_MEMORY = Loading("memory", "gather", 0)
 
 
@@ -60,6 +65,7 @@ class Job:
     cache: warm or cold; passes: int, of loading alone: where there are any, every other round reads from memory;
     rounds: int, none where only loading is timed; restarts: dict from a round's number to the weights file that it
     starts from instead of the last round's weights, as in a probe;
+    checkpoint_s: float, seconds between checkpoints, 0 for none; resume: `Resume`, or None for a job that begins anew;
     classes: int; shape: (channel, height, width) of a sample; threads: int; device: "cpu" or "cuda";
     variant: str or None, what follows the + in the backend's name.
     """
@@ -81,6 +87,8 @@ class Job:
         self.loading = Loading(**told["loading"])
         self.cache = told["cache"]
         self.passes = told["passes"]
+        self.checkpoint_s = told["checkpoint_s"]
+        self.resume = Resume(**told["resume"]) if told["resume"] else None
         self.files = Files(told["data"])
         self.shape = self.files.shape
         self.classes = len(self.files.classes)
@@ -105,6 +113,10 @@ class Job:
     def restart(self, number):
         """Return the canonical weights that round `number` starts from instead, or None."""
         return _read_weights(self.restarts[number]) if number in self.restarts else None
+
+    def resumed(self):
+        """Return the weights that the job goes on from, as `Backend.exact_weights` gave them."""
+        return _read_weights(os.path.join(self.folder, self.resume.file))
 
     def work(self, number):
         """Return the `Work` of round `number`, from 1."""

@@ -187,6 +187,7 @@ def told(job: Job) -> dict[str, Any]:
         "loading": spec.data.model_dump(include={"form", "loader", "workers"}) if not is_probe else PROBED,
         "cache": "warm" if is_probe else spec.timing.cache,
         "passes": 0 if is_probe else spec.timing.loading_passes,
+        "checkpoint_s": _checkpoint_s(job),
         "rounds": job.rounds,
         "restarts": _restarts(job),
         "plan": str(job.plan.resolve()),
@@ -201,6 +202,17 @@ def told(job: Job) -> dict[str, Any]:
             "pixels": samples.pixels,
         },
     }
+
+
+def _checkpoint_s(job: Job) -> float:
+    """Seconds between checkpoints; none where weights aren't all there is to go on from.
+
+    With privacy the noise that was added is counted in the backend's process; loading alone leaves no weights; probes
+    are short.
+    """
+    spec = job.cell.cell.spec
+    is_whole = job.repeat > 0 and spec.privacy is None and not spec.timing.loading_passes
+    return spec.timing.checkpoint_s if is_whole else 0.0
 
 
 def _restarts(job: Job) -> dict[str, str]:

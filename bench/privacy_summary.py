@@ -18,7 +18,7 @@ def is_private(comparison: Mapping[str, Any]) -> bool:
 
 
 def summary(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row a cell and backend that finished, those without privacy first.
+    """Return a row a cell and backend that finished, of the cells that privacy is about; those without it first.
 
     `group` is what else the grid sets, but for the learning rate: clipped gradients want one of their own, and it costs
     no time. `accuracy` and `loss` are the final ones, a list with one a repeat; `price` is
@@ -26,12 +26,14 @@ def summary(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     repeat and round of both, neighbours in time, with its bootstrap interval.
     """
     cells = comparison["cells"]
-    rows = [row for cell in cells for row in _rows(cell, _without_privacy(cell, cells))]
+    private = [group(cell) for cell in cells if _is_private(cell)]
+    own = [cell for cell in cells if group(cell) in private]
+    rows = [row for cell in own for row in _rows(cell, _without_privacy(cell, cells))]
     return sorted(rows, key=lambda row: row["privacy"] is not None)
 
 
 def _without_privacy(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
-    same = [other for other in cells if _group(other) == _group(cell)]
+    same = [other for other in cells if group(other) == group(cell)]
     return next((other for other in same if not _is_private(other)), None)
 
 
@@ -40,7 +42,8 @@ def _is_private(cell: Cell) -> bool:
     return any(key.startswith("privacy.") for key in cell["set"]) or any(run["privacy"] for run in cell["runs"])
 
 
-def _group(cell: Cell) -> dict[str, Any]:
+def group(cell: Cell) -> dict[str, Any]:
+    """What a cell's grid sets beside privacy and the learning rate."""
     apart = ("privacy.", LR)
     return {key: value for key, value in cell["set"].items() if not key.startswith(apart)}
 
@@ -53,7 +56,7 @@ def _rows(cell: Cell, plain: Cell | None) -> list[dict[str, Any]]:
         found.append(
             {
                 "backend": backend,
-                "group": _group(cell),
+                "group": group(cell),
                 "task": cell["task"],
                 "privacy": runs[0]["privacy"],
                 "lr": cell["spec"]["training"]["lr"],

@@ -8,12 +8,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench import events
+from bench import events, store
 
 WORKER = Path(__file__).with_name("worker.py")
 GRACE_S = 10.0  # between the last event and the end of the process
@@ -47,14 +47,16 @@ def execute(
     environ: Mapping[str, str],
     silence_s: float,
     on_event: Callable[[Event], None],
+    earlier: Sequence[Event] = (),
 ) -> Outcome:
-    """Run the job in `folder` under `python` and return its outcome.
+    """Run the job in `folder` under `python` and return its outcome, after the events that it had `earlier`.
 
     The worker gets a process group of its own, which is killed at the end whatever happened: frameworks
     leave children behind. `events.jsonl` and `stderr.log` are written into the folder.
     """
     folder = folder.resolve()
-    seen: list[Event] = []
+    seen: list[Event] = list(earlier)
+    store.write_text(folder / "events.jsonl", "".join(map(events.to_line, earlier)))
     # A temporary folder of its own: frameworks leave files behind there, too.
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as temporary:
         process = _start(python, folder, {**environ, "TMPDIR": temporary})
@@ -91,7 +93,7 @@ def _listen(
     lines: queue.Queue[bytes | None] = queue.Queue()
     threading.Thread(target=_read_lines, args=(process, lines), daemon=True).start()
     heard = time.monotonic()
-    with (folder / "events.jsonl").open("w", buffering=1, encoding="utf-8") as record:
+    with (folder / "events.jsonl").open("a", buffering=1, encoding="utf-8") as record:
         while True:
             try:
                 line = lines.get(timeout=0.5)

@@ -1,8 +1,9 @@
 """Ratios between backends, pair by pair, with a bootstrap interval.
 
-A pair is the same repeat and the same round of two backends; repeats are interleaved, so what slows the
-machine slows both. The estimate is the geometric mean of the pairs' ratios; the interval is the 95 %
-percentile bootstrap (Efron and Tibshirani 1993, chapter 13), repeats drawn first and rounds within them.
+A pair is the same repeat and the same round of two backends, a round that is warm-up in neither; repeats are
+interleaved, so what slows the machine slows both. The estimate is the geometric mean of the pairs' ratios; the
+interval is the 95 % percentile bootstrap (Efron and Tibshirani 1993, chapter 13), repeats drawn first and rounds
+within them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 DRAWS = 2000
 Run = Mapping[str, Any]
+Values = Callable[[Run], dict[int, float]]  # by round; of what a process does once, a single one
 
 
 def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -67,26 +69,26 @@ def interval(pairs: Sequence[npt.NDArray[np.float64]]) -> dict[str, Any]:
     return {"ratio": estimate, "low": float(low), "high": float(high), "pairs": len(everything)}
 
 
-def _pairs(
-    a: Mapping[int, Run], b: Mapping[int, Run], values: Callable[[Run], list[float]]
-) -> list[npt.NDArray[np.float64]]:
+def _pairs(a: Mapping[int, Run], b: Mapping[int, Run], values: Values) -> list[npt.NDArray[np.float64]]:
     found = []
     for repeat in sorted(a.keys() & b.keys()):
-        top, bottom = np.array(values(a[repeat]), np.float64), np.array(values(b[repeat]), np.float64)
-        if len(top) and len(top) == len(bottom) and (top > 0).all() and (bottom > 0).all():
+        own, base = values(a[repeat]), values(b[repeat])
+        both = sorted(own.keys() & base.keys())
+        top, bottom = (np.array([side[number] for number in both], np.float64) for side in (own, base))
+        if both and (top > 0).all() and (bottom > 0).all():
             found.append(np.log(top / bottom))
     return found
 
 
-def _rounds(key: str) -> Callable[[Run], list[float]]:
-    return lambda run: [entry[key] for entry in run["rounds"] if not entry["warmup"]]
+def _rounds(key: str) -> Values:
+    return lambda run: {entry["round"]: entry[key] for entry in run["rounds"] if not entry["warmup"]}
 
 
-def _phase(key: str) -> Callable[[Run], list[float]]:
-    return lambda run: [run["phases"][key]] if run["phases"].get(key) else []
+def _phase(key: str) -> Values:
+    return lambda run: {0: run["phases"][key]} if run["phases"].get(key) else {}
 
 
-METRICS: dict[str, Callable[[Run], list[float]]] = {
+METRICS: dict[str, Values] = {
     "round_s": _rounds("seconds"),
     "round_cpu_s": _rounds("cpu_seconds"),
     "first_round_s": _phase("first_round_s"),
@@ -94,5 +96,5 @@ METRICS: dict[str, Callable[[Run], list[float]]] = {
     "open_s": _phase("open_s"),
     "load_s": _phase("load_s"),
     "evaluate_s": _phase("evaluate_s"),
-    "peak_rss_bytes": lambda run: [run["peak_rss_bytes"]] if run["peak_rss_bytes"] else [],
+    "peak_rss_bytes": lambda run: {0: run["peak_rss_bytes"]} if run["peak_rss_bytes"] else {},
 }

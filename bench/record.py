@@ -30,6 +30,7 @@ def run_entry(
     privacy: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return one run of the comparison document, from what its worker said and the `bench.privacy.entry` of it."""
+    since = _rounds_since_started(seen)
     rounds = [
         {
             "round": event.number,
@@ -39,7 +40,7 @@ def run_entry(
             "cohort": event.cohort,
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
-            "warmup": event.number <= timing.warmup_rounds,
+            "warmup": since[event.number] <= timing.warmup_rounds,
         }
         for event in _only(seen, events.Round)
     ]
@@ -57,7 +58,8 @@ def run_entry(
         "status": status,
         "reason": reason,
         "versions": contender.versions,
-        "phases": {f"{event.name}_s": event.seconds for event in _only(seen, events.Phase)}
+        "resumed_after": [number - 1 for number, own in since.items() if own == 1][1:],
+        "phases": _first_phases(seen)
         | {
             "first_round_s": rounds[0]["seconds"] if rounds else None,
             "train_s": sum(timed) if timed else None,
@@ -74,6 +76,27 @@ def run_entry(
             (event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None
         ),
     }
+
+
+def _first_phases(seen: Sequence[Event]) -> dict[str, float]:
+    """Seconds of the first process's phases: what a later one repeats is not a part of an untouched run."""
+    found: dict[str, float] = {}
+    for event in _only(seen, events.Phase):
+        found.setdefault(f"{event.name}_s", event.seconds)
+    return found
+
+
+def _rounds_since_started(seen: Sequence[Event]) -> dict[int, int]:
+    """By round, which one of its process it was: a job that was interrupted has had several, and each compiles anew."""
+    found: dict[int, int] = {}
+    own = 0
+    for event in seen:
+        if isinstance(event, events.Started):
+            own = 0
+        elif isinstance(event, events.Round):
+            own += 1
+            found[event.number] = own
+    return found
 
 
 def _cache(wanted: str, drops: Sequence[Event]) -> str:
@@ -105,6 +128,7 @@ def cell_entry(
         "name": cell.name,
         "set": dict(cell.settings),
         "spec": cell.spec.model_dump(mode="json"),
+        "scaled": {key: list(pair) for key, pair in cell.scaled.items()},
         "digests": dict(digests),
         "train_samples": samples[0],
         "test_samples": samples[1],

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench import (
+    checkpoints,
     data,
     environments,
     events,
@@ -50,7 +51,7 @@ class Display(Protocol):
         """Tell what is to come."""
 
     def started(self, job: Job, reused: bool, resumed: int = 0) -> None:
-        """Tell that a job starts, or goes on after so many rounds, or that its earlier result is taken."""
+        """Tell that a job starts, or goes on after the round `resumed`, or that its earlier result is taken."""
 
     def event(self, job: Job, event: Any) -> None:
         """Pass on what its worker said."""
@@ -189,7 +190,11 @@ def _run_tasks(
     spec = cells[0].cell.spec
     comparison = {
         "schema": record.SCHEMA,
-        "experiment": {"name": experiment.name, "description": experiment.description},
+        "experiment": {
+            "name": experiment.name,
+            "description": experiment.description,
+            "study": experiment.study,
+        },
         "spec": spec.model_dump(mode="json"),
         "machine": machine.facts() | {"threads": jobs.threads(spec)},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -271,7 +276,10 @@ def _limits(task: Task, repeat: int) -> dict[str, float]:
 
 
 def _finish(job: Job, display: Display) -> process.Outcome:
-    """Return the job's outcome: its earlier one if that was finished and is intact, else a new one."""
+    """Return the job's outcome: its earlier one if that was finished and is intact, else a new one.
+
+    What isn't finished goes on after its last checkpoint.
+    """
     told = jobs.told(job)
     key = jobs.key(job, told)
     earlier = store.read_json(job.folder / "result.json")
@@ -280,22 +288,27 @@ def _finish(job: Job, display: Display) -> process.Outcome:
         seen = tuple(events.from_line(line) for line in earlier["events"])
         outcome = process.Outcome("done", None, seen)
     else:
-        display.started(job, reused=False)
-        outcome = _execute(job, told, display)
+        kept = checkpoints.earlier(job.folder, key)
+        display.started(job, reused=False, resumed=kept[-1].round if kept else 0)
+        outcome = _execute(job, told, key, kept, display)
         lines = [events.to_line(event) for event in outcome.events]
         result = {"key": key, "status": outcome.status, "reason": outcome.reason, "events": lines}
         store.write_json(job.folder / "result.json", result)
-        if outcome.status == "done":
+        if outcome.status == "done" and not kept:
             speeds.add(job, outcome.events)
+    if outcome.status == "done":
+        checkpoints.discard(job.folder)  # only now: until the result is on disk, they are all there is
     display.ended(job, outcome)
     return outcome
 
 
-def _execute(job: Job, told: Mapping[str, Any], display: Display) -> process.Outcome:
+def _execute(job: Job, told: Mapping[str, Any], key: str, kept: Sequence[Any], display: Display) -> process.Outcome:
     job.folder.mkdir(parents=True, exist_ok=True)
     if job.contender.environment is None:
         return process.Outcome("skipped" if job.contender.is_skipped else "failed", job.contender.problem, ())
-    store.write_text(job.folder / "job.json", json.dumps(told))
+    checkpoints.begin(job.folder, key, kept)
+    resume = {"round": kept[-1].round, "file": kept[-1].file} if kept else None
+    store.write_text(job.folder / "job.json", json.dumps({**told, "resume": resume}))
     timing = job.cell.cell.spec.timing
     return process.execute(
         job.contender.environment.python,
@@ -303,6 +316,7 @@ def _execute(job: Job, told: Mapping[str, Any], display: Display) -> process.Out
         process.worker_environ(os.environ, jobs.threads(job.cell.cell.spec), timing.device),
         timing.silence_s,
         lambda event: display.event(job, event),
+        kept,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bench import scaling
 from bench.errors import UserError
 
 Positive = Annotated[int, Field(ge=1)]
@@ -164,6 +165,9 @@ class Timing(Section):
     save_every: Annotated[int, Field(ge=0)] = Field(0, description="keep the model every N rounds; 0 never")
     cache: Literal["warm", "cold"] = Field("warm", description="page cache; cold: dropped before each pass and round")
     loading_passes: Annotated[int, Field(ge=0)] = Field(0, description="epochs of loading alone, timed before training")
+    checkpoint_s: Annotated[float, Field(ge=0)] = Field(
+        60.0, description="seconds between checkpoints that an interrupted job goes on from; 0 never"
+    )
     silence_s: Annotated[float, Field(gt=0)] = Field(
         900.0, description="a backend that says nothing for so many seconds counts as hung"
     )
@@ -246,10 +250,14 @@ def _digest(tree: Any) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of an experiment's grid; the only one, named after nothing, where there is no grid."""
+    """One point of an experiment's grid; the only one, named after nothing, where there is no grid.
+
+    `scaled` has the settings that --scale made smaller, each with what it was and what it is.
+    """
 
     settings: Mapping[str, Any]
     spec: Spec
+    scaled: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -259,76 +267,130 @@ class Cell:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named spec, perhaps with a grid over some of its keys."""
+    """A named spec, perhaps with a grid over some of its keys; `study`: its report is set beside the study's."""
 
     name: str
     description: str
     cells: tuple[Cell, ...] = field(repr=False)
+    study: bool = False
 
 
 Settings = Iterable[str | tuple[str, Any]]
 
 
-def load(path: Path, settings: Settings = ()) -> Experiment:
-    """Read an experiment from a TOML file; `settings`, `key=value` texts or (key, value) pairs, override it."""
+def load(path: Path, settings: Settings = (), scale: float | None = None) -> Experiment:
+    """Read an experiment from a TOML file; `settings`, `key=value` texts or (key, value) pairs, override it.
+
+    `scale` is a factor for rounds and samples, see `bench.scaling`.
+    """
+    return build(_read(path), settings, name=path.stem, where=str(path), scale=scale)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not valid TOML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: can't be read: {error}") from error
-    return build(table, settings, name=path.stem, where=str(path))
 
 
-def build(table: Mapping[str, Any], settings: Settings = (), name: str = "", where: str = "") -> Experiment:
+@dataclass(frozen=True)
+class _Grid:
+    """Values for some keys over the settings that they share: one `matrix`."""
+
+    tree: dict[str, Any]
+    values: dict[str, list[Any]]
+    where: str
+
+    @property
+    def is_private(self) -> bool:
+        return any(key.startswith("privacy.") for key in self.values)
+
+
+def build(
+    table: Mapping[str, Any],
+    settings: Settings = (),
+    name: str = "",
+    where: str = "",
+    scale: float | None = None,
+) -> Experiment:
     """Make an experiment of a parsed TOML table.
 
-    `matrix` spans a grid, a list of values a key; several (`[[matrix]]`) are spanned one after another. A setting
+    `matrix` spans a grid, a list of values a key; several (`[[matrix]]`) are spanned one after another. `include` takes
+    the grids of the experiments in the files beside instead, by name; a cell that several have is there once. A setting
     takes the place of the values of its key wherever a grid has it; a list given to another key spans every grid. Where
     some grids have privacy, its settings are for those alone.
     """
     tree = json.loads(json.dumps(table, default=str))
-    name, description = tree.pop("name", name), tree.pop("description", "")
-    grids = _grids(tree.pop("matrix", {}), where)
+    name, description, study = tree.pop("name", name), tree.pop("description", ""), tree.pop("study", False)
+    grids = _included(tree, where) if "include" in tree else _grids(tree, where)
     given = dict(_parse_setting(one) if isinstance(one, str) else one for one in settings)
     if "privacy.target_epsilon" in given and "privacy.noise_multiplier" not in given:
         for grid in grids:
-            if grid.pop("privacy.noise_multiplier", None):
-                grid["privacy.target_epsilon"] = []  # one noise takes the other's place
+            if grid.values.pop("privacy.noise_multiplier", None):
+                grid.values["privacy.target_epsilon"] = []  # one noise takes the other's place
     for key, value in given.items():
         _known(key, "--set ")
-        own = [grid for grid in grids if key in grid] or _private(key, grids)
-        if own or isinstance(value, list):
-            for grid in own or grids:
-                grid[key] = value if isinstance(value, list) else [value]
-        else:
-            _put(tree, key, value)
+        own = [grid for grid in grids if key in grid.values] or _private(key, grids)
+        for grid in own or grids:
+            if own or isinstance(value, list):
+                grid.values[key] = value if isinstance(value, list) else [value]
+            else:
+                _put(grid.tree, key, value)
     if given.get("data.source") is not None:
         for grid in grids:
-            grid.pop("data.film_size", None)  # films are drawn only where there is no source
-    for key, values in (pair for grid in grids for pair in grid.items()):
-        place = "--set " if key in given else f"{where}: matrix."
+            grid.values.pop("data.film_size", None)  # films are drawn only where there is no source
+    cells = [cell for grid in grids for cell in _cells(grid, set(given))]
+    if scale is not None:
+        cells = scaling.scaled(cells, scale, set(given))
+    once: dict[str, Cell] = {}
+    for cell in cells:
+        once.setdefault(cell.spec.digest, cell)
+    return Experiment(name, description, tuple(once.values()), study is True)
+
+
+def _cells(grid: _Grid, given: set[str]) -> list[Cell]:
+    for key, values in grid.values.items():
+        place = "--set " if key in given else f"{grid.where}: matrix."
         _known(key, place)
         if not isinstance(values, list) or not values:
             raise UserError(f"{place}{key} = {values!r}: must be a list of at least one value")
-    points = [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
-    cells = [_cell(tree, point, where, set(given)) for point in points]
-    return Experiment(name, description, tuple({cell.spec.digest: cell for cell in cells}.values()))
+    points = [dict(zip(grid.values, values, strict=True)) for values in itertools.product(*grid.values.values())]
+    return [_cell(grid.tree, point, grid.where, given) for point in points]
 
 
-def _private(key: str, grids: list[dict[str, list[Any]]]) -> list[dict[str, list[Any]]]:
+def _included(tree: Mapping[str, Any], where: str) -> list[_Grid]:
+    names = tree["include"]
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names) or not names:
+        raise UserError(f"{where}: include = {names!r}: must be a list of the names of experiments in files beside")
+    others = sorted(set(tree) - {"include"})
+    if others:
+        raise UserError(f"{where}: {others[0]}: an experiment that includes others has no settings of its own")
+    found = []
+    for name in names:
+        beside = Path(where).with_name(f"{name}.toml")
+        own = json.loads(json.dumps(_read(beside), default=str))
+        if "include" in own:
+            raise UserError(f"{beside}: include: an experiment that is included may not include others")
+        for key in ("name", "description", "study"):
+            own.pop(key, None)
+        found += _grids(own, str(beside))
+    return found
+
+
+def _private(key: str, grids: list[_Grid]) -> list[_Grid]:
     """The grids that a setting of privacy is for, where some have privacy: the others are there to compare with."""
-    if not key.startswith("privacy."):
-        return []
-    return [grid for grid in grids if any(own.startswith("privacy.") for own in grid)]
+    return [grid for grid in grids if grid.is_private] if key.startswith("privacy.") else []
 
 
-def _grids(matrix: Any, where: str) -> list[dict[str, list[Any]]]:
+def _grids(tree: dict[str, Any], where: str) -> list[_Grid]:
+    matrix = tree.pop("matrix", {})
     grids = (matrix or [{}]) if isinstance(matrix, list) else [matrix]
     for grid in grids:
         if not isinstance(grid, dict):
             raise UserError(f"{where}: matrix must be a table of key = [values], or several tables [[matrix]]")
-    return grids
+    return [_Grid(json.loads(json.dumps(tree)), grid, where) for grid in grids]
 
 
 def _cell(tree: Mapping[str, Any], point: Mapping[str, Any], where: str, given: set[str]) -> Cell:

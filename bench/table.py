@@ -4,29 +4,85 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bench import loading, loading_table, overhead, privacy_table
+from bench import loading, loading_table, overhead, privacy_summary, privacy_table
 from bench.layout import ABSENT, Table, figures, ratio, size
+from bench.study import report as study
+
+TOLD_EACH = 3  # cells, on a terminal
 
 Run = Mapping[str, Any]
 Cell = Mapping[str, Any]
 
 
 def tables(comparison: Mapping[str, Any]) -> list[Table]:
-    """Return costs, accuracy and certificate of every cell; where loading or privacy is the matter, what these cost."""
-    found = []
+    """Return all that there is to tell: what the whole run says, then every cell by itself."""
+    return [*whole(comparison), *(table for cell in told_alone(comparison) for table in of_cell(comparison, cell))]
+
+
+def shortened(comparison: Mapping[str, Any]) -> list[Table]:
+    """Return the same for a terminal: of a large grid, what the whole run says alone."""
+    return whole(comparison) if len(told_alone(comparison)) > TOLD_EACH else tables(comparison)
+
+
+def whole(comparison: Mapping[str, Any]) -> list[Table]:
+    """Return what cells say together: beside the study, at a glance, and what loading or privacy cost."""
+    found = study.tables(comparison)
+    alone = told_alone(comparison)
+    if len(alone) > 1:
+        found.append(_overview(alone))
     if "loading" in comparison:
         found += [*loading_table.tables(comparison), *_certificates(comparison)]
     if "privacy" in comparison:
         found += privacy_table.tables(comparison)
-        if any(row["price"] for row in comparison["privacy"]):
-            return [*found, *_failures(comparison), *_certificates_by_task(comparison)]
-    for cell in comparison["cells"]:
-        if "limits" in cell:
-            continue  # told in the tables of loading
-        place = f" [{cell['name']}]" if cell["name"] else ""
-        found += [_costs(comparison, cell, place), *overhead.tables(cell, place)]
-        found += [_accuracies(cell, place), _certificate(cell, place)]
+        found += _certificates_by_task([cell for cell in comparison["cells"] if _is_priced(cell, comparison)])
+    if len(alone) < len(comparison["cells"]) or len(alone) > TOLD_EACH:
+        found += _failures(comparison)
     return found
+
+
+def told_alone(comparison: Mapping[str, Any]) -> list[Cell]:
+    """The cells that have tables of their own: those of loading, and of the price of privacy, are told together."""
+    return [cell for cell in comparison["cells"] if "limits" not in cell and not _is_priced(cell, comparison)]
+
+
+def of_cell(comparison: Mapping[str, Any], cell: Cell) -> list[Table]:
+    """Return costs, overheads, accuracy and certificate of one cell."""
+    place = f" [{cell['name']}]" if cell["name"] else ""
+    overheads = overhead.tables(cell, place)
+    return [_costs(comparison, cell, place), *overheads, _accuracies(cell, place), _certificate(cell, place)]
+
+
+def _is_priced(cell: Cell, comparison: Mapping[str, Any]) -> bool:
+    """Whether the cell is one of those that the price of privacy is told of."""
+    rows = comparison.get("privacy", ())
+    priced = [row["group"] for row in rows if row["price"]]
+    return privacy_summary.group(cell) in priced
+
+
+def _overview(cells: Sequence[Cell]) -> Table:
+    """A row a cell: how accurate each backend got, and what a round took."""
+    backends = list(dict.fromkeys(name for cell in cells for name in _by_backend(cell)))
+    rows = tuple((cell["name"], *(_glance(cell, backend) for backend in backends)) for cell in cells)
+    notes = (
+        "Final accuracy; median time of a round, the warm-up kept apart, and its ratio to the first backend's; a"
+        " certificate that isn't passed.",
+    )
+    return Table("All cells", ("cell", *backends), rows, notes)
+
+
+def _glance(cell: Cell, backend: str) -> str:
+    runs = _by_backend(cell).get(backend)
+    if not runs:
+        return ABSENT
+    done = [run for run in runs if run["status"] == "done"]
+    if not done:
+        return _status(runs)
+    accuracy = _spread(lambda run: _last(run, "accuracy", 100.0), 1)(done)
+    own = [entry for entry in cell["ratios"] if (entry["a"], entry["metric"]) == (backend, "round_s")]
+    times = f" ({figures(own[0]['ratio'])}x)" if own and not runs[0].get("baseline") else ""
+    verdict = cell["parity"]["backends"].get(backend, {}).get("verdict", "pass")
+    told = "" if verdict == "pass" else f", certificate: {verdict}"
+    return f"{accuracy} %, {_median(_round_values('seconds'), figures)(done)} s{times}{told}"
 
 
 def _certificates(comparison: Mapping[str, Any]) -> list[Table]:
@@ -35,19 +91,19 @@ def _certificates(comparison: Mapping[str, Any]) -> list[Table]:
     return [_certificate(cell, f" [{loading.source(cell)}]") for _, cell in sorted(tasks.items())]
 
 
-def _certificates_by_task(comparison: Mapping[str, Any]) -> list[Table]:
+def _certificates_by_task(cells: Sequence[Cell]) -> list[Table]:
     """One a task, named by what tells its cells from those of others."""
     values: dict[str, set[Any]] = {}
     tasks: dict[int, list[Cell]] = {}
-    for cell in comparison["cells"]:
+    for cell in cells:
         tasks.setdefault(cell["task"], []).append(cell)
         for key, value in cell["set"].items():
             values.setdefault(key, set()).add(value)
     found = []
-    for cells in tasks.values():
-        common = set.intersection(*(set(cell["set"].items()) for cell in cells))
+    for own in tasks.values():
+        common = set.intersection(*(set(cell["set"].items()) for cell in own))
         words = [f"{key.split('.')[-1]} {value}" for key, value in sorted(common) if len(values[key]) > 1]
-        found.append(_certificate(cells[0], f" [{', '.join(words)}]" if words else ""))
+        found.append(_certificate(own[0], f" [{', '.join(words)}]" if words else ""))
     return found
 
 
@@ -140,7 +196,7 @@ def _privacy_rows(backends: Mapping[str, Sequence[Run]]) -> list[tuple[str, ...]
 def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
     machine = comparison["machine"]
     repeats = max((run["repeat"] for run in cell["runs"]), default=0)
-    warm = sum(entry["warmup"] for entry in next((run["rounds"] for run in cell["runs"] if run["rounds"]), []))
+    warm = cell["spec"]["timing"]["warmup_rounds"]
     notes = [
         f"Medians over {repeats} fresh process{'es' if repeats != 1 else ''} a backend, interleaved; the first"
         f" {warm} round{'s' if warm != 1 else ''} kept apart. {machine['threads']} threads each on {machine['cpu']},"
@@ -151,6 +207,7 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     baseline = next((entry["b"] for entry in cell["ratios"] if entry["a"] in backends and entry["b"] in backends), None)
     if baseline:
         notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")
+    notes += [_resumption(run, warm) for run in cell["runs"] if run.get("resumed_after")]
     notes += overhead.warnings(backends)
     notes += privacy_table.notes_of([run["privacy"] for run in cell["runs"] if run["privacy"]])
     for name, runs in backends.items():
@@ -158,6 +215,13 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
             if run["status"] != "done":
                 notes.append(f"{name}, repeat {run['repeat']}, {run['status']}: {run['reason']}")
     return tuple(dict.fromkeys(notes))
+
+
+def _resumption(run: Run, warm: int) -> str:
+    rounds = run["resumed_after"]
+    where = f"round{'s' if len(rounds) > 1 else ''} {' and '.join(map(str, rounds))}"
+    apart = f"; its first {f'{warm} rounds' if warm > 1 else 'round'} there kept apart as well" if warm else ""
+    return f"{run['backend']}, repeat {run['repeat']}: went on after {where} in a new process, from its weights{apart}."
 
 
 def _framework(versions: Mapping[str, Any]) -> str:

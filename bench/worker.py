@@ -2,7 +2,8 @@
 
 argv: the job folder. Standard input: a pipe that the harness holds open; when it closes, the whole process
 group dies. Standard output: one event a line (`bench.events`), on a descriptor of its own, because frameworks
-print; what they print goes to standard error. Also writes weights-ROUND.npz into the job folder.
+print; what they print goes to standard error. Also writes weights-ROUND.npz and checkpoint-ROUND.npz into the job
+folder.
 Exit codes: 0 done, 1 crash, 2 bad job, 3 unsupported, 4 the framework does not import.
 
 Runs inside backend environments: standard library and numpy only, Python 3.7, started by path with -I.
@@ -15,12 +16,14 @@ import platform
 import signal
 import sys
 import threading
+import time
 import traceback
 import types
 
 LONG_ENOUGH_S = 0.2  # of loading alone, for a figure that the clock and the scheduler don't make
 COLD_READINGS = 10  # at most, in a pass
 TOLD_EVERY_S = 2.0
+CHECKPOINTS = 2  # kept: where the disk spoils the last one, the one before it does
 
 DONE, CRASH, BAD_JOB, UNSUPPORTED, NO_IMPORT = range(5)
 
@@ -76,7 +79,8 @@ class Worker:
             feeds.append((FROM_MEMORY.form, backend.load(job.files, FROM_MEMORY)))
         self.inputs = scaled(job.files.held_out())
         self.targets = job.files.labels[job.files.test]
-        for number in range(1, job.rounds + 1):
+        self._resume(backend)
+        for number in range(job.resume.round + 1 if job.resume else 1, job.rounds + 1):
             restart = job.restart(number)
             if restart:
                 backend.set_weights(restart)
@@ -86,6 +90,8 @@ class Worker:
                 self._evaluate(backend, number, job.classes)
             if last or (job.save_every and number % job.save_every == 0):
                 self._save(backend, number, job)
+            if not last and job.checkpoint_s and time.monotonic() - self.kept_at >= job.checkpoint_s:
+                self._checkpoint(backend, number, job)
         if job.privacy:
             self._account(backend)
         self.send(events.Done(job.rounds))
@@ -164,6 +170,15 @@ class Worker:
             if seconds > LONG_ENOUGH_S:
                 return
 
+    def _resume(self, backend):
+        """Go on where an earlier process of this job came to, if one did."""
+        self.stage = "resume"
+        self.checkpoints = []
+        self.kept_at = time.monotonic()
+        if self.job.resume:
+            backend.set_weights(self.job.resumed())
+            self.checkpoints.append(self.job.resume.file)
+
     def _round(self, backend, work, form, feed):
         from bench import events, meter
 
@@ -220,24 +235,44 @@ class Worker:
         self.send(events.Evaluation(number, accuracy, loss, seconds))
 
     def _save(self, backend, number, job):
-        import numpy as np
-
         from bench import events
 
         self.stage = "weights after round {}".format(number)
         weights = backend.weights()
-        if weights is None:
-            return
+        if weights is not None:
+            file = "weights-{:06d}.npz".format(number)
+            self.send(events.Saved(number, file, self._write(file, weights, job, "float32")))
+
+    def _checkpoint(self, backend, number, job):
+        """Keep what another process can go on from, outside of every clock."""
+        from bench import events
+
+        self.stage = "checkpoint after round {}".format(number)
+        weights = backend.exact_weights()
+        if weights is not None:
+            file = "checkpoint-{:06d}.npz".format(number)
+            self.send(events.Checkpoint(number, file, self._write(file, weights, job, None)))
+            self.checkpoints.append(file)
+            while len(self.checkpoints) > CHECKPOINTS:  # only once the harness was told of the newer one
+                os.remove(os.path.join(job.folder, self.checkpoints.pop(0)))
+        self.kept_at = time.monotonic()
+
+    def _write(self, file, weights, job, dtype):
+        """Write canonical weights into the job folder, all of them or nothing; return the file's sha256.
+
+        `dtype` None keeps theirs.
+        """
+        import numpy as np
+
         expected = {name: array.shape for name, array in job.weights().items()}
         found = {name: np.shape(array) for name, array in weights.items()}
         for name in list(expected) + list(found):
             if expected.get(name) != found.get(name):
                 raise ValueError("weight {} has shape {}, not {}".format(name, found.get(name), expected.get(name)))
-        ordered = {name: np.asarray(weights[name], np.float32) for name in expected}
+        ordered = {name: np.asarray(weights[name], dtype) for name in expected}
         for name, array in ordered.items():
             if not np.isfinite(array).all():
                 raise FloatingPointError("{} is not finite: training diverged, or the backend is wrong".format(name))
-        file = "weights-{:06d}.npz".format(number)
         path = os.path.join(job.folder, file)
         with open(path + ".part", "wb") as target:
             np.savez(target, **ordered)
@@ -245,7 +280,7 @@ class Worker:
             os.fsync(target.fileno())
         os.replace(path + ".part", path)
         with open(path, "rb") as source:
-            self.send(events.Saved(number, file, hashlib.sha256(source.read()).hexdigest()))
+            return hashlib.sha256(source.read()).hexdigest()
 
 
 def _refuse(backend, job):

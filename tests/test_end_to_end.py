@@ -65,7 +65,7 @@ def test_repeats_of_a_backend_are_bit_identical(quick):
 def test_the_run_folder_holds_the_same_in_every_format(quick, bench):
     folder, comparison = quick
     assert json.loads((folder / "comparison.json").read_text()) == comparison
-    table = bench("report", str(folder)).out
+    table = bench("report", str(folder), "--format=terminal").out
     for text in ("What it costs", "torch 2.13.0", "tensorflow-federated", "Certificate", "pass"):
         assert text in table
     assert "| final accuracy, % |" in (folder / "table.md").read_text()
@@ -131,7 +131,7 @@ def test_loading_is_told_in_tables_and_a_picture(loading, bench):
     picture = cv2.imread(str(folder / "loading-chart.png"))
     assert picture.shape[1] > 1000
     assert len(np.unique(picture)) > 10
-    table = bench("report", str(folder)).out
+    table = bench("report", str(folder), "--format=terminal").out
     for text in ("Loading: films of 64 px, torch", "image / npy", "the study, published", "22.8x", "What to use here"):
         assert text in table
 

@@ -109,6 +109,9 @@ class Adapter(Backend):
     def set_weights(self, weights):
         self.current = {name: array.astype(np.float64) for name, array in weights.items()}
 
+    def exact_weights(self):
+        return self.current
+
     def weights(self):
         return {name: array.astype(np.float32) for name, array in self.current.items()}
 

@@ -6,8 +6,7 @@ from typing import Any
 from bench import plugins
 
 
-def published(section: str) -> dict[str, Any]:
-    """Return the settings and results of one part of the study: loading, or privacy."""
+def published(section: str) -> Any:
+    """Return the settings and results of one part of the study: loading, privacy, time, accuracy."""
     path = plugins.root("reports") / "_study" / "published.toml"
-    found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))[section]
-    return found
+    return tomllib.loads(path.read_text(encoding="utf-8"))[section]

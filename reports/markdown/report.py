@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.table import tables
+from bench.words import words
 
 SUFFIX = ".md"
 
@@ -12,6 +13,7 @@ SUFFIX = ".md"
 def render(comparison: dict[str, Any]) -> str:
     """Return the comparison as GitHub Markdown."""
     parts = [f"# {_safe(comparison['experiment']['name'])}", _safe(comparison["experiment"]["description"])]
+    parts += ["\n".join(f"- {_safe(text)}" for text in words(comparison))]
     for table in tables(comparison):
         lines = [_line(table.columns), _line(["---"] * len(table.columns)), *map(_line, table.rows)]
         parts += [

@@ -4,9 +4,11 @@ import io
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from bench.drawing import draw
-from bench.table import tables
+from bench.study import report as study
+from bench.table import shortened
 
 SUFFIX = ".txt"
 
@@ -15,7 +17,9 @@ def render(comparison: dict[str, Any], width: int | None = None, colour: bool = 
     """Return the comparison as text, with ANSI colours where asked for."""
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=colour, no_color=not colour, highlight=False)
-    for table in tables(comparison):
+    for table in shortened(comparison):
         draw(table, console)
         console.print()
+    for text in study.words(comparison):
+        console.print(Text(text))
     return stream.getvalue()
