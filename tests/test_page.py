@@ -128,6 +128,12 @@ def test_names_cannot_break_out_of_the_page():
     assert text.count("</style>") == 1
 
 
+def test_names_that_are_no_text_make_a_page_too():
+    document = recorded(one_cell(run_of("torch\udcff\x07", 1)))
+    document["partitions"]["p" * 64]["classes"] = ["a\udcff", "b\x00", "c"]
+    render(document).encode()
+
+
 def test_an_older_record_still_makes_a_page():
     text = render(one_cell(run_of("torch", 1)))
     assert "The command was not recorded" in text

@@ -87,7 +87,8 @@ def inline(chart: Chart) -> str:
 
 
 def short(name: str, most: int = 24) -> str:
-    """Return a name that a picture has room for; its table has the whole."""
+    """Return a name that a picture has room for, and letters for; its table has the whole."""
+    name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 

@@ -84,7 +84,7 @@ def _panel(axes: Axes, cell: Cell, curves: Curves, colour: Mapping[str, str], ke
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.grid(axis="y", linewidth=0.4, alpha=0.3)
     if cell["name"]:
-        axes.set_title("\n".join(textwrap.wrap(cell["name"], 44)[:3]), fontsize=8)
+        axes.set_title("\n".join(textwrap.wrap(short(cell["name"], 132), 44)), fontsize=8)
 
 
 def _summary(drawn: Sequence[tuple[Cell, Curves]], key: str, unit: str) -> str:

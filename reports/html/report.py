@@ -50,7 +50,7 @@ def render(comparison: Mapping[str, Any]) -> str:
         *([f"finished {comparison['finished'][:16].replace('T', ' ')} UTC"] if comparison.get("finished") else []),
     ]
     page = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined)
-    return page.get_template("page.html").render(
+    text = page.get_template("page.html").render(
         parts,
         name=comparison["experiment"]["name"],
         description=comparison["experiment"]["description"],
@@ -61,6 +61,7 @@ def render(comparison: Mapping[str, Any]) -> str:
         spec=json.dumps(comparison["spec"], indent=1),
         version=__version__,
     )
+    return text.encode("utf-8", "replace").decode()  # a file's name may hold bytes that are no text
 
 
 def _versions(comparison: Mapping[str, Any]) -> Table:
