@@ -105,11 +105,15 @@ def run(
         print(json.dumps(comparison, indent=1))
     else:
         print(_render("terminal", comparison, colour=sys.stdout.isatty()))
-    with console.status("writing the report"):
-        for name in ("markdown", "csv", "html", *_pictures(comparison)):
-            _write_report(name, comparison, folder)
     told = f"Results: {folder} (to read: {folder / 'report.html'})"
     console.print(told, markup=False, highlight=False, soft_wrap=True)
+    with console.status("writing the report"):
+        for name in ("markdown", "csv", "html", *_pictures(comparison)):
+            try:
+                _write_report(name, comparison, folder)
+            except Exception as error:  # days of training may lie behind: they are kept, and told
+                told = f"{name} could not be written: {error}; bench report {folder} --format {name} tries again"
+                console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
     problems = record.problems(comparison, allow_skips)
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
@@ -199,14 +203,15 @@ def report(
     comparison = record.load(run_folder)
     if other is not None:
         comparison = record.join(comparison, record.load(other))
+    stem = f"beside-{other.resolve().name}" if other else None
     if form in _WRITTEN:
-        stem = f"beside-{other.resolve().name}" if other else None
         with Console(stderr=True).status("drawing"):
             path = _write_report(form, comparison, run_folder, stem)
         print(path)
         return
     rendered = _render(form, comparison, colour=sys.stdout.isatty())
-    print(rendered if isinstance(rendered, str) else _write_report(form, comparison, run_folder))
+    beside = f"{form}-{stem}" if stem else None
+    print(rendered if isinstance(rendered, str) else _write_report(form, comparison, run_folder, beside))
 
 
 @app.command()

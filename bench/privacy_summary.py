@@ -26,15 +26,32 @@ def summary(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     repeat and round of both, neighbours in time, with its bootstrap interval.
     """
     cells = comparison["cells"]
-    private = [group(cell) for cell in cells if _is_private(cell)]
-    own = [cell for cell in cells if group(cell) in private]
-    rows = [row for cell in own for row in _rows(cell, _without_privacy(cell, cells))]
+    plain = {index: _without_privacy(cell, cells) for index, cell in enumerate(cells) if _is_private(cell)}
+    groups = {index: group(cells[own]) for own, index in plain.items() if index is not None}
+    groups |= {index: group(cells[index]) for index in plain}
+    rows = [
+        row
+        for index in sorted(groups)
+        for row in _rows(index, cells[index], groups[index], _cell(cells, plain.get(index)))
+    ]
     return sorted(rows, key=lambda row: row["privacy"] is not None)
 
 
-def _without_privacy(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
-    same = [other for other in cells if group(other) == group(cell)]
-    return next((other for other in same if not _is_private(other)), None)
+def _without_privacy(cell: Cell, cells: Sequence[Cell]) -> int | None:
+    """The index of the cell that trains the same without privacy; its learning rate may be another."""
+    for index, other in enumerate(cells):
+        if not _is_private(other) and _apart_from_privacy(other) == _apart_from_privacy(cell):
+            return index
+    return None
+
+
+def _apart_from_privacy(cell: Cell) -> dict[str, Any]:
+    training = {key: value for key, value in cell["spec"]["training"].items() if f"training.{key}" != LR}
+    return dict(cell["spec"]) | {"privacy": None, "training": training}
+
+
+def _cell(cells: Sequence[Cell], index: int | None) -> Cell | None:
+    return None if index is None else cells[index]
 
 
 def _is_private(cell: Cell) -> bool:
@@ -48,15 +65,16 @@ def group(cell: Cell) -> dict[str, Any]:
     return {key: value for key, value in cell["set"].items() if not key.startswith(apart)}
 
 
-def _rows(cell: Cell, plain: Cell | None) -> list[dict[str, Any]]:
+def _rows(index: int, cell: Cell, own_group: Mapping[str, Any], plain: Cell | None) -> list[dict[str, Any]]:
     found = []
     for backend, runs in _finished(cell).items():
-        baseline = _finished(plain).get(backend) if plain is not None and plain is not cell else None
+        baseline = _finished(plain).get(backend) if plain is not None else None
         last = [run["evaluations"][-1] for run in runs]
         found.append(
             {
                 "backend": backend,
-                "group": group(cell),
+                "cell": index,
+                "group": dict(own_group),
                 "task": cell["task"],
                 "privacy": runs[0]["privacy"],
                 "lr": cell["spec"]["training"]["lr"],

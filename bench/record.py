@@ -193,7 +193,8 @@ def load(folder: Path) -> dict[str, Any]:
     if comparison.get("schema") != SCHEMA:
         told = f"{folder}: schema {comparison.get('schema')!r}; this version of fedbench reads {SCHEMA}"
         raise UserError(f"{told}: read it with the version that wrote it, or run it again")
-    return dict(comparison) | {"cells": [{"spec": _spec_of(cell, comparison), **cell} for cell in comparison["cells"]]}
+    cells = [{"spec": _spec_of(cell, comparison), **cell} for cell in comparison["cells"]]
+    return summarised(dict(comparison) | {"cells": cells})
 
 
 def _spec_of(cell: Mapping[str, Any], comparison: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,6 +228,10 @@ def join(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
         if differing:
             place = f" in cell {left['name']}" if left["name"] else ""
             raise UserError(f"not comparable{place}: they differ in {', '.join(differing)}")
+        others = _differences(left["spec"], right["spec"])
+        if others:
+            place = f" in cell {left['name']}" if left["name"] else ""
+            raise UserError(f"not comparable{place}: {'; '.join(others)}")
         if left["set"] != right["set"]:
             raise UserError(f"not comparable: cell {left['name']!r} of A stands where {right['name']!r} stands in B")
         runs = [_named(run, "A") for run in left["runs"]] + [_named(run, "B") for run in right["runs"]]
@@ -236,7 +241,20 @@ def join(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
         if "limits" in left and "limits" in right:
             joined["limits"] = [*left["limits"], *right["limits"]]
         cells.append(dict(left) | joined)
-    return summarised(dict(a) | {"cells": cells})
+    sides = [{key: side.get(key) for key in ("machine", "command", "finished")} for side in (a, b)]
+    return summarised(dict(a) | {"cells": cells, "joined": sides})
+
+
+def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Say in which settings two specs differ that change what is computed, beside the digests."""
+    apart = {"data": ("form", "loader", "workers", "source", "film_size", "skip_bad")}
+    found = []
+    for section in ("data", "model", "federation", "training", "privacy"):
+        left, right = a.get(section) or {}, b.get(section) or {}
+        for key in dict.fromkeys([*left, *right]):
+            if key not in apart.get(section, ()) and left.get(key) != right.get(key):
+                found.append(f"{section}.{key} is {left.get(key)} in A and {right.get(key)} in B")
+    return found
 
 
 def summarised(comparison: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import difflib
 import hashlib
 import itertools
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -324,6 +325,8 @@ def build(
     """
     tree = json.loads(json.dumps(table, default=str))
     name, description, study = tree.pop("name", name), tree.pop("description", ""), tree.pop("study", False)
+    if not isinstance(study, bool):
+        raise UserError(f"{where}: study = {study!r}: must be true or false")
     grids = _included(tree, where) if "include" in tree else _grids(tree, where)
     given = dict(_parse_setting(one) if isinstance(one, str) else one for one in settings)
     if "privacy.target_epsilon" in given and "privacy.noise_multiplier" not in given:
@@ -347,7 +350,7 @@ def build(
     once: dict[str, Cell] = {}
     for cell in cells:
         once.setdefault(cell.spec.digest, cell)
-    return Experiment(name, description, tuple(once.values()), study is True)
+    return Experiment(name, description, tuple(once.values()), study)
 
 
 def _cells(grid: _Grid, given: set[str]) -> list[Cell]:
@@ -362,7 +365,7 @@ def _cells(grid: _Grid, given: set[str]) -> list[Cell]:
 
 def _included(tree: Mapping[str, Any], where: str) -> list[_Grid]:
     names = tree["include"]
-    if not isinstance(names, list) or not all(isinstance(one, str) for one in names) or not names:
+    if not isinstance(names, list) or not names or not all(re.fullmatch(r"[\w.-]+", str(one)) for one in names):
         raise UserError(f"{where}: include = {names!r}: must be a list of the names of experiments in files beside")
     others = sorted(set(tree) - {"include"})
     if others:

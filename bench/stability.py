@@ -38,8 +38,8 @@ def table(cells: Sequence[Mapping[str, Any]]) -> Table | None:
     body = tuple((name, *(_text(own.get(backend)) for backend in backends)) for name, own in rows)
     notes = (
         "The mean fall of accuracy from one evaluation to the next, a rise counting as none, over the first half of the"
-        " evaluations, in percentage points; the largest fall in brackets. Means over repeats. 0 is a curve that never"
-        " falls.",
+        " evaluations, at least three, in percentage points; the largest fall in brackets. Means over repeats. 0 is a"
+        " curve that never falls.",
     )
     return Table("Stability of the early rounds", ("cell", *backends), body, notes)
 

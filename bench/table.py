@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bench import loading, loading_table, overhead, privacy_summary, privacy_table
+from bench import loading, loading_table, overhead, privacy_table
 from bench.layout import ABSENT, Table, figures, ratio, size
 from bench.study import report as study
 
@@ -56,7 +56,7 @@ def _is_priced(cell: Cell, comparison: Mapping[str, Any]) -> bool:
     """Whether the cell is one of those that the price of privacy is told of."""
     rows = comparison.get("privacy", ())
     priced = [row["group"] for row in rows if row["price"]]
-    return privacy_summary.group(cell) in priced
+    return any(comparison["cells"][row["cell"]] is cell and row["group"] in priced for row in rows)
 
 
 def _overview(cells: Sequence[Cell]) -> Table:
@@ -198,7 +198,7 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     repeats = max((run["repeat"] for run in cell["runs"]), default=0)
     warm = cell["spec"]["timing"]["warmup_rounds"]
     notes = [
-        f"Medians over {repeats} fresh process{'es' if repeats != 1 else ''} a backend, interleaved; the first"
+        f"Medians over {repeats} fresh process{'es' if repeats != 1 else ''} a backend{_apart(comparison)}; the first"
         f" {warm} round{'s' if warm != 1 else ''} kept apart. {machine['threads']} threads each on {machine['cpu']},"
         f" {machine['cores']} cores.",
         "Memory and CPU are of the whole process group; its peaks are added up, so memory is an upper bound.",
@@ -222,6 +222,11 @@ def _resumption(run: Run, warm: int) -> str:
     where = f"round{'s' if len(rounds) > 1 else ''} {' and '.join(map(str, rounds))}"
     apart = f"; its first {f'{warm} rounds' if warm > 1 else 'round'} there kept apart as well" if warm else ""
     return f"{run['backend']}, repeat {run['repeat']}: went on after {where} in a new process, from its weights{apart}."
+
+
+def _apart(comparison: Mapping[str, Any]) -> str:
+    """Whether what slows the machine slows all that is compared."""
+    return ", A and B at different times" if comparison.get("joined") else ", interleaved"
 
 
 def _framework(versions: Mapping[str, Any]) -> str:

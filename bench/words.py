@@ -40,12 +40,16 @@ def _compared(a: str, b: str, entries: Sequence[Mapping[str, Any]]) -> str:
         ratios = [entry["ratio"] for entry in entries]
         slower = sum(entry["low"] is not None and entry["low"] > 1 for entry in entries)
         faster = sum(entry["high"] is not None and entry["high"] < 1 for entry in entries)
+        counts = ((slower, "longer"), (faster, "shorter"), (len(entries) - slower - faster, "not told apart"))
+        told = ", ".join(f"{verdict} in {count}" for count, verdict in counts if count)
         return (
             f"A round of {a} took {figures(min(ratios))} to {figures(max(ratios))} times as long as one of {b}, over"
-            f" {len(entries)} cells: longer in {slower}, shorter in {faster}, not told apart in the rest."
+            f" {len(entries)} cells: {told}."
         )
     (entry,) = entries
     told = f"{figures(entry['ratio'])} times as long as one of {b}"
+    if a[-4:] != b[-4:] and {a[-4:], b[-4:]} == {" (A)", " (B)"}:
+        return f"A round of {a} took {told}; they ran at different times, so what slowed the machine is in that."
     if entry["low"] is None:
         return f"A round of {a} took {told}; one pair of rounds tells no interval."
     interval = f"95 % interval {figures(entry['low'])} to {figures(entry['high'])}"
@@ -76,7 +80,8 @@ def _accuracy(cells: Sequence[Cell]) -> list[str]:
 
 
 def _privacy(comparison: Mapping[str, Any]) -> list[str]:
-    spent = [run["privacy"] for cell in comparison["cells"] for run in cell["runs"] if run["privacy"]]
+    runs = [run for cell in comparison["cells"] for run in cell["runs"]]
+    spent = [run["privacy"] for run in runs if run["privacy"] and run["status"] == "done"]
     if not spent:
         return []
     values = sorted(float(own["epsilon_pld"]) for own in spent)
@@ -95,8 +100,10 @@ def _certificates(cells: Sequence[Cell]) -> list[str]:
     found = [f"{backend}: {own['reason']}" for (_, backend), own in verdicts.items() if own["verdict"] == "fail"]
     if passed == len(verdicts):
         told = "The certificate passes" if passed == 1 else f"All {passed} certificates pass"
-        return [f"{told}: every backend computed what the float64 reference computed."]
-    failed = [f"A certificate failed, and what is beside it can't be compared: {text}." for text in found]
+        return [f"{told}: in the plan's first rounds every backend computed what the float64 reference computed."]
+    failed = [
+        f"A certificate failed, and what is beside it can't be compared: {text}." for text in dict.fromkeys(found)
+    ]
     return [f"{passed} of {len(verdicts)} certificates pass.", *failed]
 
 

@@ -56,7 +56,7 @@ def _panel(axes: Axes, name: str, classes: list[str], counts: list[list[int]]) -
     if len(counts) <= NUMBERED:
         for client, own in enumerate(counts):
             for label, value in enumerate(own):
-                shade = "white" if value > 0.6 * most else "#08306b"
+                shade = "white" if value > 0.5 * most else "#08306b"
                 axes.text(client + 0.5, label + 0.5, str(value), ha="center", va="center", color=shade, fontsize=7.5)
     axes.set_yticks([label + 0.5 for label in range(len(classes))], [short(label, 16) for label in classes])
     step = max(1, len(counts) // 10)

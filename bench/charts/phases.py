@@ -23,6 +23,8 @@ Cell = Mapping[str, Any]
 
 def chart(cells: Sequence[Cell]) -> Chart | None:
     """Return seconds by phase: each cell's median process, all cells added up; None where nothing finished."""
+    everybody = {name for cell in cells for name in asked(cell)}
+    cells = [cell for cell in cells if everybody == asked(cell).keys()]  # sums of the same cells
     seconds = _seconds(cells)
     if not seconds:
         return None
@@ -36,7 +38,9 @@ def chart(cells: Sequence[Cell]) -> Chart | None:
             places = [place + (number - (len(seconds) - 1) / 2) * height for place in range(len(PHASES))]
             values = [own.get(key, 0.0) for key in PHASES]
             axes.barh(places, values, height * 0.9, color=colour[backend])
-            for place, value in zip(places, values, strict=True):
+            for place, value, key in zip(places, values, PHASES, strict=True):
+                if key not in own:
+                    continue
                 axes.text(
                     value + 0.01 * longest, place, f"{short(backend)} {figures(value)} s", va="center", fontsize=8
                 )

@@ -75,17 +75,38 @@ def _column(told: Mapping[str, Any], rounds: Sequence[int]) -> Column:
 
 
 def cell_of(column: Column, comparison: Mapping[str, Any]) -> Cell | None:
-    """Return the run's cell with this setting and the corrected model, the longest where there are several."""
+    """Return the run's cell with this setting and the corrected model; of several the one most like the study."""
     found = [cell for cell in comparison["cells"] if _has(cell["spec"], column)]
-    return max(found, key=lambda cell: int(cell["spec"]["federation"]["rounds"]), default=None)
+    return min(
+        found, key=lambda cell: (len(deviations(cell["spec"])), -cell["spec"]["federation"]["rounds"]), default=None
+    )
 
 
-def _has(spec: Mapping[str, Any], column: Column) -> bool:
-    model, federation = spec["model"], spec["federation"]
+def deviations(spec: Mapping[str, Any]) -> list[str]:
+    """Say which settings of training aren't the study's."""
+    return [
+        f"{section}.{key} {spec[section][key]}"
+        for section, own in published("settings").items()
+        for key, value in own.items()
+        if spec[section][key] != value
+    ]
+
+
+def is_setting(spec: Mapping[str, Any], column: Column) -> bool:
+    """Tell whether a spec has a column's clients, and they hold what it says."""
+    federation = spec["federation"]
     return (
         (federation["clients"], cohort_size(federation)) == (column.clients, column.cohort)
         and federation["partition"] == column.partition
         and column.classes_per_client in (None, federation["classes_per_client"])
+    )
+
+
+def _has(spec: Mapping[str, Any], column: Column) -> bool:
+    model = spec["model"]
+    return (
+        is_setting(spec, column)
+        and (model["name"], model["dropout"]) == ("deck-cnn", True)
         and model["batch_norm"] == column.batch_norm
         and not any(model[fault] for fault in FAULTS)
         and not model["group_norm"]
@@ -120,11 +141,11 @@ def round_here(number: int, cell: Cell) -> int | None:
     A scaled run has its own rounds for the study's, in proportion.
     """
     before, now = cell.get("scaled", {}).get("federation.rounds", (1, 1))
-    wanted = max(1, round(number * now / before))
+    wanted = round(number * now / before)
     every, last = cell["spec"]["timing"]["evaluate_every"], cell["spec"]["federation"]["rounds"]
     evaluated = sorted({*range(every, last + 1, every), last})
     closest = min(evaluated, key=lambda own: abs(own - wanted))
-    return closest if wanted <= last and abs(closest - wanted) < every else None
+    return closest if 0 < wanted <= last and abs(closest - wanted) <= wanted // 4 else None
 
 
 def backends(comparison: Mapping[str, Any]) -> list[str]:
@@ -139,5 +160,5 @@ def uncertainty(percent: float, samples: int) -> float:
     Each a share of `samples` held-out samples (normal approximation of the binomial; taken as independent, which is
     too wide where both are of the same samples).
     """
-    share = min(max(percent / 100, 1 / samples), 1 - 1 / samples)
+    share = min(max(percent / 100, 0.5 / samples), 1 - 0.5 / samples)
     return 196.0 * (2 * share * (1 - share) / samples) ** 0.5

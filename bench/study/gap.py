@@ -98,16 +98,24 @@ def words(gap: Gap) -> list[str]:
 
 def _cost(gap: Gap, backend: str) -> str:
     corrected, both = gap.at_last(CORRECTED, backend), gap.at_last(BOTH, backend)
+    cost, open_ = corrected - both, accuracy.uncertainty((corrected + both) / 2, gap.held_out)
+    figures = f"{corrected:.1f} % corrected, {both:.1f} % with both"
+    if abs(cost) <= open_:
+        return (
+            f"What the study's two faults cost in {backend} can't be told after round {gap.last}: {cost:+.1f} points,"
+            f" give or take {open_:.1f} ({figures})."
+        )
+    if cost < 0:
+        return f"With the study's two faults {backend} is better after round {gap.last}: {figures}."
     each = [
         f"{name} alone {corrected - gap.at_last(faults, backend):.1f}"
         for faults, name in NAMES.items()
         if faults not in (CORRECTED, BOTH) and backend in gap.curves.get(faults, {})
     ]
     alone = f" ({', '.join(each)})" if each else ""
-    open_ = accuracy.uncertainty((corrected + both) / 2, gap.held_out)
     return (
-        f"The study's two faults cost {corrected - both:.1f} points of accuracy in {backend} after round"
-        f" {gap.last}{alone}, give or take {open_:.1f}: {corrected:.1f} % corrected, {both:.1f} % with both."
+        f"The study's two faults cost {cost:.1f} points of accuracy in {backend} after round {gap.last}{alone}, give or"
+        f" take {open_:.1f}: {figures}."
     )
 
 
@@ -115,23 +123,38 @@ def _taken_apart(gap: Gap, pytorch: str, tensorflow: str) -> str:
     whole = gap.at_last(CORRECTED, tensorflow) - gap.at_last(BOTH, pytorch)
     faults = gap.at_last(CORRECTED, pytorch) - gap.at_last(BOTH, pytorch)
     rest = gap.at_last(CORRECTED, tensorflow) - gap.at_last(CORRECTED, pytorch)
-    open_ = accuracy.uncertainty(gap.at_last(CORRECTED, pytorch), gap.held_out)
-    verdict = "which is no difference that can be told" if abs(rest) <= open_ else "which can be told from nothing"
+    open_ = accuracy.uncertainty(
+        (gap.at_last(CORRECTED, pytorch) + gap.at_last(CORRECTED, tensorflow)) / 2, gap.held_out
+    )
+    verdict = "no difference that can be told" if abs(rest) <= open_ else "a difference that is there"
+    side = "behind" if whole >= 0 else "ahead of"
     return (
-        f"The study has TensorFlow ahead of PyTorch by {_published_range()} points. Here the study's PyTorch model,"
-        f" both faults in it, is {whole:.1f} points behind the corrected one in TensorFlow after round {gap.last}:"
-        f" {faults:.1f} of them are the faults', {rest:.1f} remain between the frameworks once both train the corrected"
-        f" model, give or take {open_:.1f}, {verdict}."
+        f"{_published(gap)} Here the study's PyTorch model, both faults in it, is {abs(whole):.1f} points {side} the"
+        f" corrected one in TensorFlow after round {gap.last}. That is a sum: {faults:+.1f} is what the faults cost in"
+        f" PyTorch, {rest:+.1f} is TensorFlow's lead once both train the corrected model, give or take {open_:.1f}:"
+        f" {verdict}."
     )
 
 
-def _published_range() -> str:
-    """The lead of TensorFlow over all settings and rounds that the study has of both."""
-    leads = [
+def _published(gap: Gap) -> str:
+    """TensorFlow's lead in the study, in this gap's setting if it has that, and over all its settings."""
+    spec = gap.cells[CORRECTED]["spec"]
+    alike = _leads([column for column in _columns() if accuracy.is_setting(spec, column)])
+    everywhere = _leads(_columns())
+    told = f"{min(everywhere):.1f} to {max(everywhere):.1f} points over all its settings"
+    if alike:
+        told = f"{min(alike):.1f} to {max(alike):.1f} points in this setting, {told}"
+    return f"In the study TensorFlow's lead over PyTorch is {told} (below 0: PyTorch leads)."
+
+
+def _columns() -> list[accuracy.Column]:
+    return [column for table in accuracy.tables().values() for column in table.columns]
+
+
+def _leads(columns: list[accuracy.Column]) -> list[float]:
+    return [
         column.figures["TensorFlow"][number] - value
-        for table in accuracy.tables().values()
-        for column in table.columns
+        for column in columns
         if "TensorFlow" in column.figures
         for number, value in column.figures["PyTorch"].items()
     ]
-    return f"{min(leads):.1f} to {max(leads):.1f}"

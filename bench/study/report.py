@@ -1,9 +1,11 @@
 """The study beside a run of one's own: tables, and what they say in words."""
 
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from bench.layout import ABSENT, Table, duration, ratio
+from bench.ratios import compared
 from bench.study import accuracy, gap, trends
 from bench.study.accuracy import FRAMEWORKS, Published
 from bench.study.published import published
@@ -52,12 +54,15 @@ def _time(comparison: Mapping[str, Any]) -> Table | None:
         return None
     first, second = (told[f"{name}_s"] for name in FRAMEWORKS)
     rows = [("the study", duration(first), duration(second), f"{second / first:.3f}x")]
-    seconds = {run["backend"]: run["phases"]["train_s"] for run in cell["runs"] if run["phases"].get("train_s")}
-    ours = {(entry["a"], entry["b"]): entry for entry in cell["ratios"] if entry["metric"] == "round_s"}
+    done: dict[str, list[Mapping[str, Any]]] = {}
+    for run in cell["runs"]:
+        if run["status"] == "done" and not run.get("beside") and run["phases"].get("train_s"):
+            done.setdefault(run["backend"], []).append(run)
     pytorch, tensorflow = FRAMEWORKS.values()
-    if pytorch not in seconds or tensorflow not in seconds:
+    if pytorch not in done or tensorflow not in done:
         return None
-    found = ours.get((tensorflow, pytorch))
+    seconds = {name: statistics.median(run["phases"]["train_s"] for run in own) for name, own in done.items()}
+    found = compared(done[tensorflow], done[pytorch], "round_s")
     rows.append(("here", duration(seconds[pytorch]), duration(seconds[tensorflow]), ratio(found) if found else ABSENT))
     rounds = cell["spec"]["federation"]["rounds"]
     notes = (
@@ -73,11 +78,13 @@ def _beside(table: Published, comparison: Mapping[str, Any]) -> Table:
     rows: list[tuple[str, ...]] = []
     here_too: list[str] = []
     held_out = set()
+    others: dict[str, None] = {}
     for column in table.columns:
         cell = accuracy.cell_of(column, comparison)
         if cell is None:
             continue
         held_out.add(cell["test_samples"])
+        others |= dict.fromkeys(accuracy.deviations(cell["spec"]))
         curves = accuracy.curves(cell)
         for number in table.rounds:
             here = accuracy.round_here(number, cell)
@@ -91,13 +98,15 @@ def _beside(table: Published, comparison: Mapping[str, Any]) -> Table:
         "The study: its own images, and in PyTorch its model's two faults (see the gap). Here: the corrected model, on"
         f" {' or '.join(map(str, sorted(held_out)))} held-out samples.",
     ]
+    if others:
+        notes.append(f"Not as in the study: {', '.join(others)}.")
     if any("(i)" in row[1] for row in rows):
         notes.append("(i): the round's label was lost in the study, and is inferred.")
     headings = ["who holds what", "round", *(f"study: {name}" for name in table.frameworks), *backends]
     if any(row[1].removesuffix(" (i)") != here for row, here in zip(rows, here_too, strict=True)):
         headings.insert(2, "here")
         rows = [(*row[:2], here, *row[2:]) for row, here in zip(rows, here_too, strict=True)]
-        notes.append("here: the round that stands for the study's in this shorter run.")
+        notes.append("here: the evaluated round that stands for the study's.")
     return Table(table.title, tuple(headings), tuple(rows), tuple(notes))
 
 

@@ -40,7 +40,7 @@ def render(comparison: Mapping[str, Any]) -> str:
         "whole": [table for table in whole(comparison) if table not in beside],
         "cells": [(cell["name"] or "This run", of_cell(comparison, cell)) for cell in alone],
         "stability": stability.table(alone),
-        "environment": [_versions(comparison), _machine(comparison)],
+        "environment": [_versions(comparison), *_machines(comparison)],
         "digests": _digests(comparison),
     }
     machine = comparison["machine"]
@@ -57,8 +57,8 @@ def render(comparison: Mapping[str, Any]) -> str:
         facts=facts,
         sections=[(key, title) for key, title in SECTIONS.items() if parts.get(key, True)],
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
-        command=shlex.join(comparison["command"]) if comparison.get("command") else None,
-        spec=json.dumps(comparison["spec"], indent=1),
+        commands=[shlex.join(side["command"]) for side in _sides(comparison) if side.get("command")],
+        spec=json.dumps([cell["spec"] for cell in comparison["cells"]], indent=1),
         version=__version__,
     )
     return text.encode("utf-8", "replace").decode()  # a file's name may hold bytes that are no text
@@ -82,17 +82,28 @@ def _versions(comparison: Mapping[str, Any]) -> Table:
     return Table("Frameworks", columns, rows)
 
 
-def _machine(comparison: Mapping[str, Any]) -> Table:
-    own = comparison["machine"]
+def _sides(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The run, or the two of which it was joined."""
+    return list(comparison.get("joined") or [comparison])
+
+
+def _machines(comparison: Mapping[str, Any]) -> list[Table]:
+    sides = _sides(comparison)
+    names = ("Machine",) if len(sides) == 1 else ("Machine of A", "Machine of B")
+    return [_machine(name, side) for name, side in zip(names, sides, strict=True)]
+
+
+def _machine(title: str, side: Mapping[str, Any]) -> Table:
+    own = side["machine"]
     rows = {
         "processor": f"{own['cpu']}, {own['cores']} cores, {own['threads']} threads a backend",
         "memory": size(own["memory_bytes"]) if own.get("memory_bytes") else ABSENT,
         "system": own.get("system", ABSENT),
         "Python of the harness": own.get("python", ABSENT),
         "fedbench": own.get("fedbench", ABSENT),
-        "finished (UTC)": comparison.get("finished") or ABSENT,
+        "finished (UTC)": side.get("finished") or ABSENT,
     }
-    return Table("Machine", ("", "what"), tuple(rows.items()))
+    return Table(title, ("part", "what"), tuple(rows.items()))
 
 
 def _digests(comparison: Mapping[str, Any]) -> Table:
