@@ -96,9 +96,12 @@ def run(
     with display.make(console) as shown:
         if dry_run:
             labels = [runner.labels(names, companions) for companions in (False, True)]
-            _print_plan(runner.prepare(chosen, shown), *labels)
-            return
-        folder, comparison = runner.run(chosen, names, out, shown, fresh, command=["bench", *sys.argv[1:]])
+            planned = runner.prepare(chosen, shown)
+        else:
+            folder, comparison = runner.run(chosen, names, out, shown, fresh, command=["bench", *sys.argv[1:]])
+    if dry_run:
+        _print_plan(planned, *labels)
+        return
     if as_json:
         import json
 

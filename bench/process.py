@@ -111,6 +111,8 @@ def _listen(
             except ValueError as error:
                 return f"answered with something that is no event: {str(error)[:120]}"
             record.write(events.to_line(event))
+            if isinstance(event, events.Checkpoint):
+                os.fsync(record.fileno())  # before the worker removes the ones before it, about
             seen.append(event)
             on_event(event)
             if isinstance(event, events.Done | events.Failed | events.Skipped):

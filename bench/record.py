@@ -1,6 +1,7 @@
 """Results: what a job's events say, and the comparison of all of them as one document."""
 
 import hashlib
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def run_entry(
             "cohort": event.cohort,
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
-            "warmup": since[event.number] <= timing.warmup_rounds,
+            "warmup": since[event.number] <= _warmup(event.number, since, timing),
         }
         for event in _only(seen, events.Round)
     ]
@@ -62,7 +63,7 @@ def run_entry(
         "phases": _first_phases(seen)
         | {
             "first_round_s": rounds[0]["seconds"] if rounds else None,
-            "train_s": sum(timed) if timed else None,
+            "train_s": _expected(rounds, timing) * statistics.mean(timed) if timed else None,
             "evaluate_s": sum(event.seconds for event in evaluations) if evaluations else None,
         },
         "loading": [event._asdict() for event in _only(seen, events.Fed)],
@@ -76,6 +77,17 @@ def run_entry(
             (event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None
         ),
     }
+
+
+def _warmup(number: int, since: Mapping[int, int], timing: Timing) -> int:
+    """How many rounds of the process that a round was in are kept apart: of one that goes on, the first at least."""
+    is_later = number != since[number]
+    return max(timing.warmup_rounds, 1) if is_later else timing.warmup_rounds
+
+
+def _expected(rounds: Sequence[Mapping[str, Any]], timing: Timing) -> int:
+    """How many rounds an untouched run times: what a later process warms up with counts as the others' mean."""
+    return sum(entry["round"] > timing.warmup_rounds for entry in rounds)
 
 
 def _first_phases(seen: Sequence[Event]) -> dict[str, float]:

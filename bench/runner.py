@@ -288,9 +288,11 @@ def _finish(job: Job, display: Display) -> process.Outcome:
         seen = tuple(events.from_line(line) for line in earlier["events"])
         outcome = process.Outcome("done", None, seen)
     else:
-        kept = checkpoints.earlier(job.folder, key)
+        facts = machine.facts()
+        whose = f"{key} {facts['cpu']} {facts['fedbench']}"  # a job's rounds are one machine's and one harness'
+        kept = checkpoints.earlier(job.folder, whose)
         display.started(job, reused=False, resumed=kept[-1].round if kept else 0)
-        outcome = _execute(job, told, key, kept, display)
+        outcome = _execute(job, told, whose, kept, display)
         lines = [events.to_line(event) for event in outcome.events]
         result = {"key": key, "status": outcome.status, "reason": outcome.reason, "events": lines}
         store.write_json(job.folder / "result.json", result)
@@ -302,11 +304,11 @@ def _finish(job: Job, display: Display) -> process.Outcome:
     return outcome
 
 
-def _execute(job: Job, told: Mapping[str, Any], key: str, kept: Sequence[Any], display: Display) -> process.Outcome:
+def _execute(job: Job, told: Mapping[str, Any], whose: str, kept: Sequence[Any], display: Display) -> process.Outcome:
     job.folder.mkdir(parents=True, exist_ok=True)
     if job.contender.environment is None:
         return process.Outcome("skipped" if job.contender.is_skipped else "failed", job.contender.problem, ())
-    checkpoints.begin(job.folder, key, kept)
+    checkpoints.begin(job.folder, whose, kept)
     resume = {"round": kept[-1].round, "file": kept[-1].file} if kept else None
     store.write_text(job.folder / "job.json", json.dumps({**told, "resume": resume}))
     timing = job.cell.cell.spec.timing

@@ -6,6 +6,7 @@ where it is missing, torn or can't be written, less is known, and nothing fails.
 
 import contextlib
 import math
+import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,7 @@ def key(piece: Piece) -> str:
         return ", ".join(parts)
     parts += [f"{spec.data.form} by {spec.data.loader}"] if spec.data.form != "memory" else []
     parts += [f"{spec.data.workers} workers"] if spec.data.workers else []
+    parts += ["compiled"] if spec.training.compile else []
     parts += ["cold"] if spec.timing.cache == "cold" else []
     return ", ".join(parts)
 
@@ -124,4 +126,4 @@ def _machine() -> str:
 
 
 def _path() -> Path:
-    return environments.home() / "speeds.json"
+    return Path(os.environ.get("FEDBENCH_SPEEDS") or environments.home() / "speeds.json")

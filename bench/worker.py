@@ -251,10 +251,13 @@ class Worker:
         weights = backend.exact_weights()
         if weights is not None:
             file = "checkpoint-{:06d}.npz".format(number)
-            self.send(events.Checkpoint(number, file, self._write(file, weights, job, None)))
-            self.checkpoints.append(file)
-            while len(self.checkpoints) > CHECKPOINTS:  # only once the harness was told of the newer one
-                os.remove(os.path.join(job.folder, self.checkpoints.pop(0)))
+            try:
+                self.send(events.Checkpoint(number, file, self._write(file, weights, job, None)))
+                self.checkpoints.append(file)
+                while len(self.checkpoints) > CHECKPOINTS:
+                    os.remove(os.path.join(job.folder, self.checkpoints.pop(0)))
+            except OSError as error:  # training needs no checkpoint: a full disk mustn't end it
+                print("no checkpoint after round {}: {}".format(number, error), file=sys.stderr)
         self.kept_at = time.monotonic()
 
     def _write(self, file, weights, job, dtype):

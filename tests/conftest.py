@@ -16,6 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"
 
+os.environ["FEDBENCH_SPEEDS"] = "/dev/null/none"  # fakes' speeds say nothing of this machine
+
 TINY = (
     "data.samples=30",
     "data.image_size=8",
@@ -74,6 +76,7 @@ def films(tmp_path: Path) -> Path:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, for what it calls in this process."""
     monkeypatch.setenv("FEDBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("FEDBENCH_SPEEDS", raising=False)
     return tmp_path / "home"
 
 

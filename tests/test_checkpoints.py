@@ -138,9 +138,11 @@ def test_every_process_warms_up_and_phases_are_the_first_ones():
     assert [one["round"] for one in own["rounds"] if one["warmup"]] == [1, 2, 5, 6, 7, 8]
     assert own["phases"]["import_s"] == 10.0
     assert own["phases"]["first_round_s"] == 1.0
-    assert own["phases"]["train_s"] == 3.0 + 4.0 + 9.0
+    assert own["phases"]["train_s"] == pytest.approx(7 * (3.0 + 4.0 + 9.0) / 3), "as many rounds as an untouched run"
     assert [one["round"] for one in own["evaluations"]] == list(range(1, 10))
     assert entry(a_process(1, 2, 3))["resumed_after"] == []
+    cold = entry([*a_process(1, 2), *a_process(3, 4)], warmup_rounds=0)
+    assert [one["round"] for one in cold["rounds"] if one["warmup"]] == [3], "a later process compiles anew"
 
 
 def test_rounds_are_paired_by_number_and_only_where_neither_warms_up():

@@ -13,4 +13,4 @@ __all__ = ["Live", "Plain", "make"]
 
 def make(console: Console) -> Live | Plain:
     """Return the display that suits the console."""
-    return Live(console) if console.is_terminal else Plain(console)
+    return Live(console) if console.is_interactive else Plain(console)
