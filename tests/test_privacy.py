@@ -115,8 +115,9 @@ def test_a_framework_that_counts_otherwise_is_an_error_that_is_shown():
         entry = privacy.entry(own, built, 1.0, [figure(off * ours)])
         assert len(entry["disagreements"]) == told
     run = {"backend": "theirs", "status": "done", "privacy": entry, "repeat": 1, "weights_sha256": None}
-    cell = {"name": "", "set": {}, "task": 1, "runs": [run], "parity": {"backends": {}}}
-    (problem,) = record.problems({"cells": [cell], "spec": {"timing": {"device": "cpu"}}}, allow_skips=False)
+    cell = {"name": "", "set": {}, "spec": own.model_dump(mode="json"), "task": 1, "runs": [run]}
+    cell["parity"] = {"backends": {}}
+    (problem,) = record.problems({"cells": [cell]}, allow_skips=False)
     assert "theirs: Theirs says epsilon" in problem
 
 

@@ -22,7 +22,15 @@ class Adapter(Backend):
     def open(self, job, weights):
         if job.device != "cpu" or job.training.compile:
             raise Unsupported("this example runs on the CPU, and JAX compiles without being asked")
-        unknown = {layer["kind"] for layer in job.layers} - {"conv", "relu", "pool", "dropout", "flatten", "dense"}
+        unknown = {layer["kind"] for layer in job.layers} - {
+            "conv",
+            "relu",
+            "pool",
+            "dropout",
+            "flatten",
+            "dense",
+            "softmax",
+        }
         if unknown:
             raise Unsupported("no layer of kind {}".format(", ".join(sorted(unknown))))
         self.set_weights(weights)
@@ -92,4 +100,6 @@ def forward(layers, weights, value, key):
             value = value.reshape(len(value), -1)
         elif kind == "dense":
             value = value @ weights[name + ".weight"].T + weights[name + ".bias"]
+        elif kind == "softmax":
+            value = jax.nn.softmax(value)
     return value
