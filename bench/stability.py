@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.cells import finished
 from bench.layout import ABSENT, Table
 
 EARLY = 0.5  # share of a run's evaluations that are early
@@ -25,12 +26,11 @@ def table(cells: Sequence[Mapping[str, Any]]) -> Table | None:
     rows = []
     for cell in cells:
         own: dict[str, list[list[float]]] = {}
-        for run in cell["runs"]:
-            if run["status"] == "done" and not run.get("beside"):
-                backends[run["backend"]] = None
-                fell = falls([100 * entry["accuracy"] for entry in run["evaluations"]])
-                if fell:
-                    own.setdefault(run["backend"], []).append(fell)
+        for backend, runs in finished(cell).items():
+            backends[backend] = None
+            fallen = [falls([100 * entry["accuracy"] for entry in run["evaluations"]]) for run in runs]
+            if any(fallen):
+                own[backend] = [fell for fell in fallen if fell]
         if own:
             rows.append((cell["name"] or "this run", own))
     if not rows:

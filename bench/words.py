@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.cells import finished
 from bench.layout import figures
 from bench.privacy_table import epsilon
 from bench.study import report as study
@@ -61,11 +62,10 @@ def _compared(a: str, b: str, entries: Sequence[Mapping[str, Any]]) -> str:
 def _accuracy(cells: Sequence[Cell]) -> list[str]:
     finals: dict[str, list[tuple[float, str]]] = {}
     for cell in cells:
-        own: dict[str, list[float]] = {}
-        for run in cell["runs"]:
-            if run["status"] == "done" and run["evaluations"] and not run.get("beside"):
-                own.setdefault(run["backend"], []).append(100 * run["evaluations"][-1]["accuracy"])
-        for backend, values in own.items():
+        for backend, runs in finished(cell).items():
+            values = [100 * run["evaluations"][-1]["accuracy"] for run in runs if run["evaluations"]]
+            if not values:
+                continue
             finals.setdefault(backend, []).append((statistics.mean(values), cell["name"]))
     if not finals:
         return []

@@ -6,7 +6,7 @@ Ink (texts, axes) has a colour of its own, so that a page can turn it into that 
 import io
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -111,13 +111,4 @@ def spread(places: Sequence[float], least: float) -> list[float]:
             if missing > 1e-9:
                 found[low] -= missing / 2
                 found[high] += missing / 2
-    return found
-
-
-def asked(cell: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the finished runs of a cell by backend, without those that run for another's sake."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for run in cell["runs"]:
-        if run["status"] == "done" and not run.get("beside"):
-            found.setdefault(run["backend"], []).append(run)
     return found

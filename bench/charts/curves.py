@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.charts.chart import INK, WIDTH, Chart, asked, panels, short, spread, style
+from bench.cells import finished
+from bench.charts.chart import INK, WIDTH, Chart, panels, short, spread, style
 from bench.layout import ABSENT, Table, figures
 from bench.palette import colours
 
@@ -48,7 +49,7 @@ def _chart(cells: Sequence[Cell], key: str, scale: float, title: str, unit: str)
 
 def _curves(cell: Cell, key: str, scale: float) -> Curves:
     found: Curves = {}
-    for backend, runs in asked(cell).items():
+    for backend, runs in finished(cell).items():
         for run in runs:
             for entry in run["evaluations"]:
                 found.setdefault(backend, {}).setdefault(entry["round"], []).append(scale * entry[key])

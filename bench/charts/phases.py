@@ -6,7 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from bench.charts.chart import WIDTH, Chart, asked, short, style
+from bench.cells import finished
+from bench.charts.chart import WIDTH, Chart, short, style
 from bench.layout import ABSENT, Table, duration, figures
 from bench.palette import colours
 
@@ -23,8 +24,8 @@ Cell = Mapping[str, Any]
 
 def chart(cells: Sequence[Cell]) -> Chart | None:
     """Return seconds by phase: each cell's median process, all cells added up; None where nothing finished."""
-    everybody = {name for cell in cells for name in asked(cell)}
-    cells = [cell for cell in cells if everybody == asked(cell).keys()]  # sums of the same cells
+    everybody = {name for cell in cells for name in finished(cell)}
+    cells = [cell for cell in cells if everybody == finished(cell).keys()]  # sums of the same cells
     seconds = _seconds(cells)
     if not seconds:
         return None
@@ -63,7 +64,7 @@ def chart(cells: Sequence[Cell]) -> Chart | None:
 def _seconds(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for cell in cells:
-        for backend, runs in asked(cell).items():
+        for backend, runs in finished(cell).items():
             own = found.setdefault(backend, {})
             for key in PHASES:
                 values = [run["phases"][key] for run in runs if run["phases"].get(key) is not None]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.cells import finished
 from bench.study.published import published
 
 Cell = Mapping[str, Any]
@@ -123,11 +124,10 @@ def cohort_size(federation: Mapping[str, Any]) -> int:
 def curves(cell: Cell) -> dict[str, Curve]:
     """Return each backend's accuracy by round in percent, the mean over its finished repeats."""
     found: dict[str, dict[int, list[float]]] = {}
-    for run in cell["runs"]:
-        if run["status"] == "done" and not run.get("beside"):
-            own = found.setdefault(run["backend"], {})
-            for entry in run["evaluations"]:
-                own.setdefault(entry["round"], []).append(100 * entry["accuracy"])
+    for backend, runs in finished(cell).items():
+        own = found.setdefault(backend, {})
+        for entry in (entry for run in runs for entry in run["evaluations"]):
+            own.setdefault(entry["round"], []).append(100 * entry["accuracy"])
     return {
         backend: {number: statistics.mean(values) for number, values in sorted(own.items())}
         for backend, own in found.items()

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from bench.cells import finished
 from bench.layout import ABSENT, Table, duration, ratio
 from bench.ratios import compared
 from bench.study import accuracy, gap, trends
@@ -54,14 +55,13 @@ def _time(comparison: Mapping[str, Any]) -> Table | None:
         return None
     first, second = (told[f"{name}_s"] for name in FRAMEWORKS)
     rows = [("the study", duration(first), duration(second), f"{second / first:.3f}x")]
-    done: dict[str, list[Mapping[str, Any]]] = {}
-    for run in cell["runs"]:
-        if run["status"] == "done" and not run.get("beside") and run["phases"].get("train_s"):
-            done.setdefault(run["backend"], []).append(run)
+    done = finished(cell)
     pytorch, tensorflow = FRAMEWORKS.values()
     if pytorch not in done or tensorflow not in done:
         return None
-    seconds = {name: statistics.median(run["phases"]["train_s"] for run in own) for name, own in done.items()}
+    seconds = {
+        name: statistics.median(run["phases"]["train_s"] for run in done[name]) for name in (pytorch, tensorflow)
+    }
     found = compared(done[tensorflow], done[pytorch], "round_s")
     rows.append(("here", duration(seconds[pytorch]), duration(seconds[tensorflow]), ratio(found) if found else ABSENT))
     rounds = cell["spec"]["federation"]["rounds"]
