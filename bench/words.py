@@ -45,18 +45,24 @@ def _compared(a: str, b: str, entries: Sequence[Mapping[str, Any]]) -> str:
         told = ", ".join(f"{verdict} in {count}" for count, verdict in counts if count)
         return (
             f"A round of {a} took {figures(min(ratios))} to {figures(max(ratios))} times as long as one of {b}, over"
-            f" {len(entries)} cells: {told}."
+            f" {len(entries)} cells: {told}{_drift(a, b)}."
         )
     (entry,) = entries
     told = f"{figures(entry['ratio'])} times as long as one of {b}"
-    if a[-4:] != b[-4:] and {a[-4:], b[-4:]} == {" (A)", " (B)"}:
-        return f"A round of {a} took {told}; they ran at different times, so what slowed the machine is in that."
+    if _drift(a, b):
+        return f"A round of {a} took {told}{_drift(a, b)}."
     if entry["low"] is None:
         return f"A round of {a} took {told}; one pair of rounds tells no interval."
     interval = f"95 % interval {figures(entry['low'])} to {figures(entry['high'])}"
     if entry["low"] <= 1 <= entry["high"]:
         return f"A round of {a} took {told} ({interval}): no difference that can be told."
     return f"A round of {a} took {told} ({interval})."
+
+
+def _drift(a: str, b: str) -> str:
+    """What to say of two sides of a joined comparison: they weren't interleaved."""
+    is_joined = {a[-4:], b[-4:]} == {" (A)", " (B)"}
+    return "; they ran at different times, so what slowed the machine is in that" if is_joined else ""
 
 
 def _accuracy(cells: Sequence[Cell]) -> list[str]:
