@@ -7,12 +7,11 @@ adapter trains. This file also runs inside backend environments: standard librar
 
 from collections import namedtuple
 
-Mechanism = namedtuple("Mechanism", "noise_multiplier max_grad_norm steps own")
+Mechanism = namedtuple("Mechanism", "noise_multiplier max_grad_norm steps")
 Mechanism.__doc__ = """The noise that was added, as the backend counted it.
 
 noise_multiplier, max_grad_norm: float, as applied; steps: where privacy is by example, a dict from client to the
-noised sums that were made of its samples; where it is by client, the number of noised rounds, an int;
-own: list of `Figure`s that the framework itself gives.
+noised sums that were made of its samples; where it is by client, the number of noised rounds, an int.
 """
 
 Figure = namedtuple("Figure", "name accountant sampling epsilon orders")
@@ -90,6 +89,14 @@ class Backend:
     def mechanism(self):
         """Return the `Mechanism` that all rounds so far amount to, or None where nothing was noised."""
         return
+
+    def figures(self):
+        """Return the `Figure`s that the framework itself gives for the noise of all rounds so far."""
+        return []
+
+    def count_noise(self, work):
+        """Count in the noise of this round, which an earlier process of an interrupted job has added."""
+        raise NotImplementedError
 
     def weights(self):
         """Return the current canonical weights, or None where the method has none."""

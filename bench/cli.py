@@ -89,7 +89,7 @@ def run(
     from bench import display, plugins, record, runner
 
     short: dict[str, Any] = {} if source is None else {"data.dataset": "xray", "data.source": source}
-    short |= {"timing.repeats": repeats} if repeats else {}
+    short |= {"timing.repeats": repeats} if repeats is not None else {}
     chosen = _experiment(experiment, [*short.items(), *(settings or [])], scale)
     names = plugins.names(backends)
     console = Console(stderr=True)

@@ -2,11 +2,11 @@
 
 Each case exposes a way of being wrong that an easy one hides: unequal clients (weighting), momentum
 (restarts), odd last batches (dropped ones), several local epochs, drop-outs, weight decay, one channel, samples
-decoded at each access, and a loader with workers (which may draw from the training's random numbers); with privacy,
-empty batches and empty cohorts.
+decoded at each access, a loader with workers (which may draw from the training's random numbers), and an end before
+its time; with privacy, empty batches and empty cohorts.
 A backend passes a case when its certificate passes, its evaluation loss is the reference's, and its final weights
-don't depend on how samples were read. Where privacy adds noise, the weights are those without it, and off by noise of
-the deviation that follows from the spec, never the same twice.
+depend neither on how samples were read nor on an interruption. Where privacy adds noise, the weights are those without
+it, and off by noise of the deviation that follows from the spec, never the same twice.
 """
 
 import itertools
@@ -20,9 +20,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import plugins, privacy, record, runner, spec
+from bench import events, plugins, privacy, record, runner, spec
 from bench.errors import UserError
-from bench.jobs import REFERENCE, Prepared
+from bench.jobs import REFERENCE, Job, Prepared, Task
+from bench.process import Outcome
 
 LOSS_TOLERANCE = 1e-3
 NOISE_TOLERANCE = 0.05  # beside chance: what noise changes in later gradients is in the weights too
@@ -44,10 +45,13 @@ _BY_CLIENT = (  # with this seed nobody, two and three of five take part, where 
     "federation.clients_per_round=2",
     "seed=18",
 )
+_INTERRUPTED_AFTER = 2
+_INTERRUPTED = "timing.checkpoint_s=1e-9"
 _QUIET, _LOUD, _LOUDER = (f"privacy.noise_multiplier={noise}" for noise in (0, 1, 2))
 CASES: Mapping[str, Sequence[str]] = {
     "unequal clients, momentum, odd batches": (),
     "several local epochs, weight decay": ("federation.local_epochs=2", "training.weight_decay=0.01"),
+    "interrupted": (_INTERRUPTED,),
     "two classes a client, drop-outs": (
         "federation.partition=classes",
         "federation.drop_rate=0.4",
@@ -62,6 +66,7 @@ CASES: Mapping[str, Sequence[str]] = {
     "private by example, stock: clipping": (*_BY_EXAMPLE, _QUIET),
     "private by example, stock: noise": (*_BY_EXAMPLE, _LOUD),
     "private by example, stock: twice the noise": (*_BY_EXAMPLE, _LOUDER),
+    "private by example, stock: noise, interrupted": (*_BY_EXAMPLE, _LOUD, _INTERRUPTED),
     "private by example, fused: clipping": (*_BY_EXAMPLE, "privacy.engine=fused", _QUIET),
     "private by example, fused: noise": (*_BY_EXAMPLE, "privacy.engine=fused", _LOUD),
     "private by example, fused: twice the noise": (*_BY_EXAMPLE, "privacy.engine=fused", _LOUDER),
@@ -81,6 +86,7 @@ CASES: Mapping[str, Sequence[str]] = {
     "private by client: clipping": (*_BY_CLIENT, _QUIET),
     "private by client: noise": (*_BY_CLIENT, _LOUD),
     "private by client: twice the noise": (*_BY_CLIENT, _LOUDER),
+    "private by client: noise, interrupted": (*_BY_CLIENT, _LOUD, _INTERRUPTED),
 }
 
 
@@ -112,14 +118,68 @@ def run(backend: str, out: Path | None, display: runner.Display, only: Sequence[
         plugins.requested(backend)
         cases = experiment(only)
         cells = runner.prepare(cases, display)
-        folder, comparison = runner.run(
-            cases, requests, out or Path(temporary), display, fresh=True, cells=cells, companions=False
-        )
+        folder, comparison = _run(cases, requests, out or Path(temporary), _Interrupting(backend, display), cells)
         tasks: dict[int, list[Case]] = {}
         for cell, prepared in zip(comparison["cells"], cells, strict=True):
             tasks.setdefault(cell["task"], []).append(Case(cell["set"]["case"], cell, prepared, folder))
         results = [_judge(case, task[: task.index(case)]) for task in tasks.values() for case in task]
     return sorted(results, key=lambda result: list(CASES).index(result.case))
+
+
+def _run(
+    cases: spec.Experiment, requests: Sequence[str], out: Path, display: "_Interrupting", cells: Sequence[Prepared]
+) -> tuple[Path, dict[str, Any]]:
+    """Run the cases, once more after each interruption."""
+    while True:
+        try:
+            fresh = not display.interrupted
+            return runner.run(cases, requests, out, display, fresh=fresh, cells=cells, companions=False)
+        except _Interrupted:
+            continue
+
+
+class _Interrupted(Exception):
+    """A job was ended on purpose."""
+
+
+class _Interrupting:
+    """Tells what is going on as `display` does, and ends each of the backend's jobs of the interrupted cases once."""
+
+    def __init__(self, backend: str, display: runner.Display) -> None:
+        self.label = runner.labels([backend], companions=False)[0]
+        self.display = display
+        self.interrupted: set[Path] = set()
+        self.ended_before: set[Path] = set()
+
+    def say(self, text: str) -> None:
+        self.display.say(text)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self.display.progress(what, done, total)
+
+    def jobs(self, tasks: Sequence[Task]) -> None:
+        if not self.interrupted:
+            self.display.jobs(tasks)
+
+    def started(self, job: Job, reused: bool, resumed: int = 0) -> None:
+        if job.folder in self.ended_before:
+            return
+        if job.folder in self.interrupted:
+            self.display.say(f"{job.title}: interrupted on purpose, goes on after round {resumed}")
+        else:
+            self.display.started(job, reused, resumed)
+
+    def event(self, job: Job, event: Any) -> None:
+        self.display.event(job, event)
+        is_due = isinstance(event, events.Checkpoint) and event.round == _INTERRUPTED_AFTER
+        if is_due and job.contender.label == self.label and job.folder not in self.interrupted:
+            self.interrupted.add(job.folder)
+            raise _Interrupted
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        if job.folder not in self.ended_before:
+            self.display.ended(job, outcome)
+            self.ended_before.add(job.folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +226,8 @@ def _judge(case: Case, earlier: Sequence[Case]) -> Result:
     for verdict in case.cell["parity"]["backends"].values():
         if verdict["verdict"] != "pass":
             return Result(case.name, "fail", verdict["reason"])
+    if "interrupted" in case.name and own["resumed_after"] != [_INTERRUPTED_AFTER]:
+        return Result(case.name, "fail", "it doesn't go on from its checkpoint: see set_weights and count_noise")
     if case.is_noisy:
         why = _noise_fault(case, [one for one in earlier if one.own["status"] == "done"])
         return Result(case.name, "fail" if why else "pass", why)
@@ -174,7 +236,8 @@ def _judge(case: Case, earlier: Sequence[Case]) -> Result:
         if off > LOSS_TOLERANCE:
             return Result(case.name, "fail", f"the loss after round {found['round']} is off by {off:.2g}: see predict")
     if earlier and own["weights_sha256"] != earlier[0].own["weights_sha256"]:
-        return Result(case.name, "fail", "the final weights depend on how samples were read")
+        by = "an interruption" if "interrupted" in case.name else "how samples were read"
+        return Result(case.name, "fail", f"the final weights depend on {by}")
     return Result(case.name, "pass")
 
 

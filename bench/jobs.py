@@ -205,14 +205,10 @@ def told(job: Job) -> dict[str, Any]:
 
 
 def _checkpoint_s(job: Job) -> float:
-    """Seconds between checkpoints; none where weights aren't all there is to go on from.
-
-    With privacy the noise that was added is counted in the backend's process; loading alone leaves no weights; probes
-    are short.
-    """
+    """Seconds between checkpoints; none of probes, which are short, and none where noise comes from a seed."""
     spec = job.cell.cell.spec
-    is_whole = job.repeat > 0 and spec.privacy is None and not spec.timing.loading_passes
-    return spec.timing.checkpoint_s if is_whole else 0.0
+    is_seeded = spec.privacy is not None and spec.privacy.noise_seed is not None
+    return spec.timing.checkpoint_s if job.repeat > 0 and not is_seeded else 0.0
 
 
 def _restarts(job: Job) -> dict[str, str]:

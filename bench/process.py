@@ -59,18 +59,21 @@ def execute(
     store.write_text(folder / "events.jsonl", "".join(map(events.to_line, earlier)))
     # A temporary folder of its own: frameworks leave files behind there, too.
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as temporary:
-        process = _start(python, folder, {**environ, "TMPDIR": temporary})
+        process = _start(python, folder, {**environ, "TMPDIR": temporary}, "ab" if earlier else "wb")
         try:
             problem = _listen(process, folder, silence_s, seen, on_event)
             if problem is None:
                 _await_end(process)
         finally:
             _end_group(process)
-    return _outcome(process, seen, problem, folder)
+    where = _where(seen[len(earlier) :])
+    return _outcome(process, seen, problem, f"{where} (log: {folder / 'stderr.log'})", folder)
 
 
-def _start(python: Path, folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    with (folder / "stderr.log").open("wb") as log:
+def _start(
+    python: Path, folder: Path, environ: Mapping[str, str], logged: Literal["ab", "wb"]
+) -> subprocess.Popen[bytes]:
+    with (folder / "stderr.log").open(logged) as log:
         return subprocess.Popen(
             [str(python), "-I", str(WORKER), str(folder)],
             stdin=subprocess.PIPE,
@@ -142,21 +145,22 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
             stream.close()
 
 
-def _outcome(process: subprocess.Popen[bytes], seen: list[Event], problem: str | None, folder: Path) -> Outcome:
-    log = folder / "stderr.log"
+def _outcome(
+    process: subprocess.Popen[bytes], seen: list[Event], problem: str | None, where: str, folder: Path
+) -> Outcome:
     last = seen[-1] if seen else None
     if problem is not None:
-        return Outcome("failed", f"{problem} {_where(seen)} (log: {log})", tuple(seen))
+        return Outcome("failed", f"{problem} {where}", tuple(seen))
     if isinstance(last, events.Done):
         return Outcome("done", None, tuple(seen))
     if isinstance(last, events.Skipped):
         return Outcome("skipped", last.reason, tuple(seen))
     if isinstance(last, events.Failed):
-        (folder / "trace.txt").write_text(last.trace)
-        return Outcome("failed", f"{last.message} ({last.stage}; log: {log})", tuple(seen))
+        (folder / "trace.txt").write_text(last.trace, encoding="utf-8")
+        return Outcome("failed", f"{last.message} ({last.stage}; log: {folder / 'stderr.log'})", tuple(seen))
     code = process.returncode
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    return Outcome("failed", f"{how} before it was done, {_where(seen)} (log: {log})", tuple(seen))
+    return Outcome("failed", f"{how} before it was done, {where}", tuple(seen))
 
 
 def _where(seen: list[Event]) -> str:

@@ -64,7 +64,7 @@ def run_entry(
         | {
             "first_round_s": rounds[0]["seconds"] if rounds else None,
             "train_s": _expected(rounds, timing) * statistics.mean(timed) if timed else None,
-            "evaluate_s": sum(event.seconds for event in evaluations) if evaluations else None,
+            "evaluate_s": _evaluate_s(seen),
         },
         "loading": [event._asdict() for event in _only(seen, events.Fed)],
         "rounds": rounds,
@@ -88,6 +88,23 @@ def _warmup(number: int, since: Mapping[int, int], timing: Timing) -> int:
 def _expected(rounds: Sequence[Mapping[str, Any]], timing: Timing) -> int:
     """How many rounds an untouched run times: what a later process warms up with counts as the others' mean."""
     return sum(entry["round"] > timing.warmup_rounds for entry in rounds)
+
+
+def _evaluate_s(seen: Sequence[Event]) -> float | None:
+    """Seconds of all evaluations; a later process's first, which compiles once more, counts as the others' mean."""
+    timed: list[float] = []
+    again = processes = 0
+    is_first = False
+    for event in seen:
+        if isinstance(event, events.Started):
+            processes, is_first = processes + 1, True
+        elif isinstance(event, events.Evaluation):
+            if is_first and timed:
+                again += 1
+            else:
+                timed.append(event.seconds)
+            is_first = False
+    return sum(timed) + again * statistics.mean(timed[1:] or timed) if timed else None
 
 
 def _first_phases(seen: Sequence[Event]) -> dict[str, float]:

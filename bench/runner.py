@@ -112,6 +112,17 @@ def contenders(requests: Sequence[str], display: Display, companions: bool = Tru
     return ready
 
 
+def _refuse_one_name_for_two(requests: Sequence[str]) -> None:
+    """Two files of one name would be one column, and one folder. Raises UserError, too, for what there isn't."""
+    named: dict[str, str] = {}
+    for request in requests:
+        plugin, _, _ = plugins.requested(request)
+        label = request if plugin.shipped else plugin.name
+        if label in named:
+            raise UserError(f"--backends: {named[label]} and {request} are both called {label}: rename one file")
+        named[label] = request
+
+
 def _contender(
     label: str, plugin: plugins.Plugin, version: str | None, variant: str | None, display: Display
 ) -> Contender:
@@ -162,8 +173,7 @@ def run(
     `cells` are the experiment's, where the caller has prepared them; without `companions` just what is asked for runs;
     `command` is what the user typed, to be told in reports.
     """
-    for request in requests:
-        plugins.requested(request)
+    _refuse_one_name_for_two(requests)
     folders.refuse_unwritable(out)
     if cells is None:
         cells = prepare(experiment, display)
@@ -293,6 +303,10 @@ def _finish(job: Job, display: Display) -> process.Outcome:
         kept = checkpoints.earlier(job.folder, whose)
         display.started(job, reused=False, resumed=kept[-1].round if kept else 0)
         outcome = _execute(job, told, whose, kept, display)
+        if kept and _failed_at(outcome) == "resume":
+            display.say(f"{job.contender.label}: can't go on from its checkpoint, begins anew: {outcome.reason}")
+            kept = ()
+            outcome = _execute(job, told, whose, kept, display)
         lines = [events.to_line(event) for event in outcome.events]
         result = {"key": key, "status": outcome.status, "reason": outcome.reason, "events": lines}
         store.write_json(job.folder / "result.json", result)
@@ -302,6 +316,12 @@ def _finish(job: Job, display: Display) -> process.Outcome:
         checkpoints.discard(job.folder)  # only now: until the result is on disk, they are all there is
     display.ended(job, outcome)
     return outcome
+
+
+def _failed_at(outcome: process.Outcome) -> str | None:
+    """The stage that a worker failed at, by its own account."""
+    last = outcome.events[-1] if outcome.events else None
+    return last.stage if isinstance(last, events.Failed) else None
 
 
 def _execute(job: Job, told: Mapping[str, Any], whose: str, kept: Sequence[Any], display: Display) -> process.Outcome:

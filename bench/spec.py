@@ -233,13 +233,13 @@ class Spec(Section):
 
     @property
     def task(self) -> str:
-        """Digest of all but how samples reach training and how much noise is added.
+        """Digest of all but how samples reach training, how often it is kept and how much noise is added.
 
         Specs of one task train the same batches: without noise they end in the same weights.
         """
         apart = {
             "data": {"form", "loader", "workers"},
-            "timing": {"cache"},
+            "timing": {"cache", "checkpoint_s"},
             "privacy": {"noise_multiplier", "target_epsilon", "delta"},
         }
         return _digest(self.model_dump(mode="json", exclude=apart))

@@ -36,7 +36,7 @@ def whole(comparison: Mapping[str, Any]) -> list[Table]:
         found += privacy_table.tables(comparison)
         found += _certificates_by_task([cell for cell in comparison["cells"] if _is_priced(cell, comparison)])
     if len(alone) < len(comparison["cells"]) or len(alone) > TOLD_EACH:
-        found += _failures(comparison)
+        found += [*_failures(comparison), *_resumptions(comparison)]
     return found
 
 
@@ -116,6 +116,21 @@ def _failures(comparison: Mapping[str, Any]) -> list[Table]:
         if run["status"] != "done"
     ]
     return [Table("Not done", ("backend", "cell", "repeat", "status", "why"), tuple(rows))] if rows else []
+
+
+def _resumptions(comparison: Mapping[str, Any]) -> list[Table]:
+    """Whose processes were interrupted."""
+    rows = tuple(
+        (run["backend"], cell["name"], str(run["repeat"]), " and ".join(map(str, run["resumed_after"])))
+        for cell in comparison["cells"]
+        for run in cell["runs"]
+        if run.get("resumed_after")
+    )
+    notes = (
+        "Each went on in a new process from its weights; the first rounds there warm up, too, and are kept apart.",
+    )
+    columns = ("backend", "cell", "repeat", "after round")
+    return [Table("Interrupted and gone on with", columns, rows, notes)] if rows else []
 
 
 def _by_backend(cell: Cell) -> dict[str, list[Run]]:

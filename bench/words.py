@@ -79,10 +79,14 @@ def _accuracy(cells: Sequence[Cell]) -> list[str]:
         told = ", ".join(f"{values[0][0]:.1f} % with {backend}" for backend, values in finals.items())
         return [f"Final accuracy on {cells[0]['test_samples']} held-out samples: {told}."]
     return [
-        f"Final accuracy with {backend}: from {min(values)[0]:.1f} % ({min(values)[1]}) to {max(values)[0]:.1f} %"
-        f" ({max(values)[1]})."
+        f"Final accuracy with {backend}{_in_some(len(values), len(cells))}: from {min(values)[0]:.1f} %"
+        f" ({min(values)[1]}) to {max(values)[0]:.1f} % ({max(values)[1]})."
         for backend, values in finals.items()
     ]
+
+
+def _in_some(finished_in: int, cells: int) -> str:
+    return f" in {finished_in} of {cells} cells" if finished_in < cells else ""
 
 
 def _privacy(comparison: Mapping[str, Any]) -> list[str]:

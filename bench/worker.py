@@ -74,7 +74,8 @@ class Worker:
         self._check(feed)
         feeds = [(job.loading.form, feed)]
         if job.passes:
-            self._passes(feed)
+            if not job.resume:
+                self._passes(feed)
             self.stage = "load from memory"
             feeds.append((FROM_MEMORY.form, backend.load(job.files, FROM_MEMORY)))
         self.inputs = scaled(job.files.held_out())
@@ -93,7 +94,8 @@ class Worker:
             if not last and job.checkpoint_s and time.monotonic() - self.kept_at >= job.checkpoint_s:
                 self._checkpoint(backend, number, job)
         if job.privacy:
-            self._account(backend)
+            self._check_noise(backend, job.rounds)
+            self.send(events.Noised([figure._asdict() for figure in backend.figures()]))
         self.send(events.Done(job.rounds))
 
     def _phase(self, name, action):
@@ -177,6 +179,9 @@ class Worker:
         self.kept_at = time.monotonic()
         if self.job.resume:
             backend.set_weights(self.job.resumed())
+            if self.job.privacy:
+                for number in range(1, self.job.resume.round + 1):
+                    backend.count_noise(self.job.work(number))
             self.checkpoints.append(self.job.resume.file)
 
     def _round(self, backend, work, form, feed):
@@ -193,10 +198,8 @@ class Worker:
         cohort = [client.id for client in work.clients]
         self.send(events.Round(work.number, form, seconds, cpu_seconds, cohort, moved, moved, peak))
 
-    def _account(self, backend):
+    def _check_noise(self, backend, rounds):
         """Hold the noise that the backend tells of against what was asked for: epsilon is computed from the latter."""
-        from bench import events
-
         self.stage = "privacy"
         asked, applied = self.job.privacy, backend.mechanism()
         if applied is None:
@@ -204,16 +207,15 @@ class Worker:
         for name in ("noise_multiplier", "max_grad_norm"):
             if getattr(applied, name) != getattr(asked, name):
                 raise ValueError("{} was {}, not {}".format(name, getattr(applied, name), getattr(asked, name)))
-        planned = self._planned_steps()
+        planned = self._planned_steps(rounds)
         if applied.steps != planned:
             raise ValueError("noise was added in steps {}, not {}".format(applied.steps, planned))
-        self.send(events.Noised([figure._asdict() for figure in applied.own]))
 
-    def _planned_steps(self):
+    def _planned_steps(self, rounds):
         if self.job.privacy.unit == "client":
-            return self.job.rounds
+            return rounds
         steps = {}
-        for number in range(1, self.job.rounds + 1):
+        for number in range(1, rounds + 1):
             for client in self.job.work(number).clients:
                 steps[client.id] = steps.get(client.id, 0) + len(client.batches)
         return steps
@@ -247,6 +249,8 @@ class Worker:
         """Keep what another process can go on from, outside of every clock."""
         from bench import events
 
+        if job.privacy:
+            self._check_noise(backend, number)  # who goes on takes the noise until here for the planned one
         self.stage = "checkpoint after round {}".format(number)
         weights = backend.exact_weights()
         if weights is not None:

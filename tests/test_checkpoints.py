@@ -32,7 +32,7 @@ def interrupted(folder: Path, *more: str, backend: str = FAKE, whom: str = "run"
     command = [sys.executable, "-m", "bench.cli", "run", *settings, f"--backends={backend}"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        last = '["Round", {"number": 5' if more else '["Checkpoint", {"round": 5'
+        last = '["Round", {"number": 5' if PRIVATE[1] in more else '["Checkpoint", {"round": 5'
         job = wait_for(folder, "runs/*/task-1/*-1/events.jsonl", last).parent
         worker = json.loads((job / "events.jsonl").read_text().splitlines()[0])[1]["pid"]
         if whom == "worker":
@@ -102,11 +102,42 @@ def test_a_changed_adapter_begins_anew(bench, tmp_path: Path):
     assert trained(job) == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_a_private_job_begins_anew(bench, tmp_path: Path):
+@pytest.mark.parametrize("unit", ["example", "client"])
+def test_a_private_job_goes_on_and_spends_what_an_untouched_one_does(bench, tmp_path: Path, unit):
+    settings = ("privacy.noise_multiplier=1", f"privacy.unit={unit}")
+    job = interrupted(tmp_path, *settings)
+    run = run_again(bench, *settings)
+    assert (run["resumed_after"], run["status"]) == ([5], "done")
+    assert trained(job) == [1, 2, 3, 4, 5, 6, 7, 8]
+    untouched = run_again(bench, *settings, backend="reference", out="elsewhere")
+    assert untouched["resumed_after"] == []
+    assert untouched["privacy"] == run["privacy"]
+
+
+def test_noise_from_a_seed_begins_anew_since_it_would_come_twice(bench, tmp_path: Path):
     job = interrupted(tmp_path, *PRIVATE)
     assert not list(job.glob("checkpoint-*"))
     run = run_again(bench, *PRIVATE)
     assert (run["resumed_after"], run["status"]) == ([], "done")
+    assert trained(job) == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_job_that_times_loading_keeps_what_was_timed(bench, tmp_path: Path):
+    settings = ("timing.loading_passes=3", "federation.clients=1", "federation.clients_per_round=1")
+    job = interrupted(tmp_path, *settings)
+    run = run_again(bench, *settings)
+    assert run["resumed_after"] == [5]
+    assert [entry["number"] for entry in run["loading"]] == [1, 2, 3], "in the first process only"
+    assert trained(job) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_backend_that_takes_no_weights_back_begins_anew(bench, tmp_path: Path):
+    fake = str(FAKES / "takes_no_weights_back.py")
+    job = interrupted(tmp_path, backend=fake)
+    finished = bench("run", "--json", *(f"--set={one}" for one in OFTEN), f"--backends={fake}", tiny=True)
+    assert finished.code == 0
+    assert "can't go on from its checkpoint, begins anew: NotImplementedError: no way back" in finished.err
+    assert run_of(finished, "takes_no_weights_back")["resumed_after"] == []
     assert trained(job) == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7, 8]
 
 

@@ -38,9 +38,17 @@ class ExampleLevel:
                     total.add_(drawn)
                 parameter.grad = total.div_(divisor)
             optimizer.step()
-            self.counted[client.id] = self.counted.get(client.id, 0) + 1
+            self._count(client.id, 1)
 
         return step
+
+    def count(self, work):
+        """Count in the noise of a round that an earlier process trained."""
+        for client in work.clients:
+            self._count(client.id, len(client.batches))
+
+    def _count(self, client, steps):
+        self.counted[client] = self.counted.get(client, 0) + steps
 
     def steps(self):
         """Return client -> noised steps."""

@@ -47,7 +47,7 @@ class ExampleLevel:
             generator=self.noise,
         )
         criterion = DPLossFastGradientClipping(self.model, optimizer, torch.nn.CrossEntropyLoss())
-        accountant = self.accountants.setdefault(client.id, RDPAccountant())
+        accountant = self._accountant(client)
         optimizer.attach_step_hook(accountant.get_optimizer_hook_fn(client.sampling_rate))
 
         def step(inputs, targets, divisor):
@@ -61,6 +61,17 @@ class ExampleLevel:
             optimizer.step()
 
         return step
+
+    def _accountant(self, client):
+        return self.accountants.setdefault(client.id, RDPAccountant())
+
+    def count(self, work):
+        """Count in the noise of a round that an earlier process trained."""
+        for client in work.clients:
+            for _ in client.batches:
+                self._accountant(client).step(
+                    noise_multiplier=self.privacy.noise_multiplier, sample_rate=client.sampling_rate
+                )
 
     def steps(self):
         """Return client -> noised steps, as Opacus' accountants counted them."""
@@ -103,6 +114,10 @@ class ClientLevel:
         self.optimizer.signal_skip_step(False)
         self.optimizer.step()
         self.optimizer.zero_grad()
+
+    def count(self, work):
+        """Count in the noise of a round that an earlier process trained."""
+        self.accountant.step(noise_multiplier=self.privacy.noise_multiplier, sample_rate=self.privacy.cohort_rate)
 
     def steps(self):
         """Return the number of noised rounds."""

@@ -74,7 +74,7 @@ class Adapter(Backend):
             inputs = scaled(next(fed)).astype(np.float64) if len(batch) else ()
             if by_example:
                 gradients = self._private_gradients(weights, inputs, self.labels[batch], divisor, draw)
-                self.noised_steps[client.id] = self.noised_steps.get(client.id, 0) + 1
+                self._count_steps(client.id, 1)
             else:
                 gradients = self._gradients(weights, inputs, self.labels[batch], draw)
             for name, gradient in gradients.items():
@@ -104,7 +104,15 @@ class Adapter(Backend):
         if self.privacy is None:
             return None
         steps = self.noised_rounds if self.privacy.unit == "client" else self.noised_steps
-        return Mechanism(self.privacy.noise_multiplier, self.privacy.max_grad_norm, steps, ())
+        return Mechanism(self.privacy.noise_multiplier, self.privacy.max_grad_norm, steps)
+
+    def count_noise(self, work):
+        self.noised_rounds += 1
+        for client in work.clients:
+            self._count_steps(client.id, len(client.batches))
+
+    def _count_steps(self, client, steps):
+        self.noised_steps[client] = self.noised_steps.get(client, 0) + steps
 
     def set_weights(self, weights):
         self.current = {name: array.astype(np.float64) for name, array in weights.items()}

@@ -118,7 +118,7 @@ class Adapter(Backend):
             raise FloatingPointError(self._left_out(work.clients, datasets))
         self.state = output.state
         if self.privacy:
-            self.noised_rounds += 1
+            self.count_noise(work)
 
     def _private_round(self, work, feed):
         datasets = [self._private_dataset(client, feed) for client in work.clients]
@@ -127,6 +127,10 @@ class Adapter(Backend):
         if taken != planned:
             raise ValueError("TFF's clients took {} steps, not {}".format(taken, planned))
         self.state = output.state
+        self.count_noise(work)
+
+    def count_noise(self, work):
+        self.noised_rounds += 1
         for client in work.clients:
             self.noised_steps[client.id] += len(client.batches)
             self.held[client.id] = client.held
@@ -135,15 +139,15 @@ class Adapter(Backend):
         told = self.privacy
         if told is None:
             return None
-        if told.unit == "client":
-            return Mechanism(told.noise_multiplier, told.max_grad_norm, self.noised_rounds, ())
-        own = []
-        if told.engine == "stock":
-            taken = [
-                (held, min(self.batch_size, held), self.noised_steps[client]) for client, held in self.held.items()
-            ]
-            own = [tfp_privacy.statement(taken, told)]
-        return Mechanism(told.noise_multiplier, told.max_grad_norm, dict(self.noised_steps), own)
+        steps = self.noised_rounds if told.unit == "client" else dict(self.noised_steps)
+        return Mechanism(told.noise_multiplier, told.max_grad_norm, steps)
+
+    def figures(self):
+        told = self.privacy
+        if (told.unit, told.engine) != ("example", "stock"):
+            return []
+        taken = [(held, min(self.batch_size, held), self.noised_steps[client]) for client, held in self.held.items()]
+        return [tfp_privacy.statement(taken, told)]
 
     def set_weights(self, weights):
         native = tff.learning.models.ModelWeights(self.layout.native(weights), ())

@@ -126,7 +126,13 @@ class Adapter(Backend):
         if noised is None:
             return None
         told = self.privacy
-        return Mechanism(told.noise_multiplier, told.max_grad_norm, noised.steps(), noised.figures())
+        return Mechanism(told.noise_multiplier, told.max_grad_norm, noised.steps())
+
+    def figures(self):
+        return (self.sgd or self.server).figures()
+
+    def count_noise(self, work):
+        (self.sgd or self.server).count(work)
 
     def set_weights(self, weights):
         module.set_weights(self.tensors, weights)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from bench.cells import finished
 from bench.charts.chart import INK, WIDTH, Chart, panels, short, spread, style
 from bench.layout import ABSENT, Table, figures
-from bench.palette import colours
+from bench.palette import colours, dashes
 
 PANEL_INCHES = 2.1
 MOST_ROWS = 10  # rounds that the data table tells, a cell
@@ -58,10 +58,12 @@ def _curves(cell: Cell, key: str, scale: float) -> Curves:
 
 def _panel(axes: Axes, cell: Cell, curves: Curves, colour: Mapping[str, str], key: str) -> None:
     ends = {}
+    dash = dashes(colour)
     for backend, own in curves.items():
         rounds = sorted(own)
         means = [statistics.mean(own[number]) for number in rounds]
-        axes.plot(rounds, means, color=colour[backend], linewidth=1.6, marker="o" if len(rounds) < 3 else None)
+        marker = "o" if len(rounds) < 3 else None
+        axes.plot(rounds, means, dash[backend], color=colour[backend], linewidth=1.6, marker=marker)
         lows, highs = ([of(own[number]) for number in rounds] for of in (min, max))
         if lows != highs:
             axes.fill_between(rounds, lows, highs, color=colour[backend], alpha=0.2, linewidth=0)

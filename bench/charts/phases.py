@@ -16,7 +16,7 @@ PHASES = {
     "open_s": "open and compile",
     "load_s": "load data",
     "first_round_s": "first round",
-    "train_s": "rounds after the warm-up",
+    "train_s": "rounds after the first or the warm-up",
     "evaluate_s": "evaluations",
 }
 Cell = Mapping[str, Any]
@@ -61,13 +61,21 @@ def chart(cells: Sequence[Cell]) -> Chart | None:
     return Chart("phases", f"Time by phase{together}", f"{summary} in all.", figure, table)
 
 
+def _phase(run: Mapping[str, Any], key: str) -> float | None:
+    """Without a warm-up the first round is one of the others, which mustn't count it twice."""
+    seconds: float | None = run["phases"].get(key)
+    if key == "train_s" and seconds is not None and not run["rounds"][0]["warmup"]:
+        return seconds - float(run["phases"]["first_round_s"])
+    return seconds
+
+
 def _seconds(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for cell in cells:
         for backend, runs in finished(cell).items():
             own = found.setdefault(backend, {})
             for key in PHASES:
-                values = [run["phases"][key] for run in runs if run["phases"].get(key) is not None]
+                values = [value for run in runs if (value := _phase(run, key)) is not None]
                 if values:
                     own[key] = own.get(key, 0.0) + statistics.median(values)
     return {backend: own for backend, own in found.items() if own}

@@ -54,7 +54,8 @@ class Forecast:
         """It has ended. What was done earlier is timed by what its worker told."""
         told = sum(event.seconds for event in outcome.events if isinstance(event, TIMED))
         seconds = told if reused else self.clock() - self.begun
-        is_whole = outcome.status == "done" and not self.resumed
+        processes = sum(isinstance(event, events.Started) for event in outcome.events)
+        is_whole = outcome.status == "done" and processes == 1
         if is_whole:
             for key in self.keys[job.folder]:
                 self.taken.setdefault(key, []).append(seconds)

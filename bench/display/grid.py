@@ -48,6 +48,8 @@ class Square:
         if self.running:
             which = f" {len(self.ended) + 1}/{self.repeats}" if number else ""
             return f"{marks['running']}{which} {self.share:.0%}"
+        if self.probe == "failed" and not self.ended:
+            return f"{marks['failed']} probe"
         if self.state in ("failed", "skipped"):
             return f"{marks[self.state]} {self.state}"
         if self.state == "done":
