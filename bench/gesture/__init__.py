@@ -1,0 +1,1 @@
+"""Hand gestures of a six-axis sensor: from the wire to what is recognised."""
