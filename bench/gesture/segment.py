@@ -11,7 +11,7 @@ from bench.gesture.motion import RATE_HZ, Samples
 
 SMOOTHING_S = 0.15  # the window whose root mean square is the energy
 CALIBRATION_S = 1.0  # how long the sensor must be still before anything is cut
-FOLLOWING_S = 0.5  # how fast gravity follows the accelerometer
+FOLLOWING_S, FOLLOWING_MOVING_S = 0.5, 1.0  # how fast gravity follows the accelerometer at rest, and in movement
 HOLD_S = 0.3  # a movement has ended when it has been this quiet for this long
 SHORTEST_S, LONGEST_S = 0.3, 4.0
 STILL_DPS, STILL_G = 12.0, 0.06  # spread of a sensor that lies, or is held without moving: a hand trembles
@@ -97,7 +97,7 @@ class Segmenter:
         # Gravity stands still in the world, so that it turns against the sensor.
         x, y, z = x - (wy * z - wz * y) * turn, y - (wz * x - wx * z) * turn, z - (wx * y - wy * x) * turn
         dx, dy, dz = ax - x, ay - y, az - z
-        follow = min(1.0, self._step_s / FOLLOWING_S)
+        follow = min(1.0, self._step_s / (FOLLOWING_MOVING_S if self.is_moving else FOLLOWING_S))
         self._gravity = (x + dx * follow, y + dy * follow, z + dz * follow)
         power = (wx * wx + wy * wy + wz * wz) / FULL_DPS**2 + (dx * dx + dy * dy + dz * dz) / FULL_G**2
         self._powers.append(power)
