@@ -53,6 +53,59 @@ def ports(
 
 
 @app.command()
+def record(
+    port: SensorPort,
+    label: Annotated[str, typer.Option(help="What the gesture is called, such as LtoR.")],
+    count: Annotated[int, typer.Option(min=1, max=9999, help="How many there shall be of it in the folder.")] = 150,
+    person: Annotated[str | None, typer.Option(help="Who makes them: tests by person need it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The session's folder; without it recordings/PERSON-DATE.")
+    ] = None,
+    baud: Baud = 115200,
+    threshold: Threshold = None,
+    patience: Patience = 20.0,
+    rate: Annotated[
+        float, typer.Option(min=1, max=100_000, help="Samples a second that the sensor should send.")
+    ] = 100,
+) -> None:
+    """Cut gestures out of the sensor's stream, and save each as soon as it ends.
+
+    \b
+    bench gesture record --port /dev/ttyUSB0 --label LtoR --count 150 --person ana
+    bench gesture record --port /tmp/sensor --label RtoL --count 10 --out mine
+
+    Hold the sensor still for three seconds: from that come the gyroscope's bias
+    and the energy at which a gesture begins. Then make the gesture, and rest
+    for half a second, again and again.
+
+    Each gesture is a CSV file that is on the disk before the next begins. Ctrl-C,
+    unplugging and a crash lose none; the same command goes on where it stopped,
+    and never overwrites. An unplugged sensor is waited for.
+
+    Exit codes: 0 all recorded; 1 the sensor was lost on the way; 2 bad input, or
+    nothing that could be read came; 130 interrupted.
+    """
+    from bench.gesture import record_display, recorder
+
+    code = record_display.record(
+        lambda notice: recorder.Recorder(
+            port,
+            baud,
+            label,
+            count,
+            person,
+            out or recorder.default_folder(person),
+            rate_hz=rate,
+            threshold=threshold,
+            patience_s=patience,
+            notice=notice,
+        )
+    )
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
 def simulate(
     link: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Also make a link of this name, to give as --port.")
