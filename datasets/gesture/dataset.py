@@ -2,9 +2,9 @@
 
 Each movement is a window of 64 samples, resampled, as a greyscale picture: a row an axis (ax, ay, az, gx, gy, gz; or
 what `data.axes` leaves of them), a column a sample. A value v is round(255 (v / full scale + 1) / 2), the full scale
-being the smallest that the set fits in, of 2, 4, 8 or 16 g and 250, 500, 1000 or 2000 degrees a second: steps of 0.016 g
-and 2 degrees a second with the study's MPU6050. `data.groups` may be person or session; without it, a set that tells
-people has them for clients, else its sessions.
+being the smallest that the set fits in, of 2, 4, 8 or 16 g and 250, 500, 1000 or 2000 degrees a second. With the
+MPU6050, its bias taken off, that makes steps of 0.016 g and 4 degrees a second. `data.groups` may be person or session;
+without it, a set that tells people has them for clients, else its sessions.
 """
 
 from collections.abc import Sequence
