@@ -256,6 +256,24 @@ def probe(plan: Plan) -> Plan:
     return Plan(layers, plan.weights, arrays, plan.drawn)
 
 
+def centralised(plan: Plan) -> Plan:
+    """Return the plan of a method without federation: one round of all clients, each with one batch of all it holds."""
+    offsets = plan.arrays["part_offsets"]
+    clients = np.arange(len(offsets) - 1)
+    arrays = {
+        "part_samples": plan.arrays["part_samples"],
+        "part_offsets": offsets,
+        "cohort_clients": clients.astype(np.int32),
+        "cohort_offsets": _offsets([len(clients)]),
+        "slot_batches": _offsets([1] * len(clients)),
+        "batch_samples": plan.arrays["part_samples"],
+        "batch_offsets": offsets,
+        "slot_examples": np.diff(offsets),
+        "slot_seeds": np.zeros(len(clients), np.int64),
+    }
+    return Plan(plan.layers, plan.weights, arrays)
+
+
 def _probe_rounds(plan: Plan) -> int:
     taken = np.cumsum(np.diff(plan.arrays["cohort_offsets"]) > 0)
     return min(int(np.searchsorted(taken, PROBE_ROUNDS)) + 1, plan.rounds)

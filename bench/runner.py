@@ -263,6 +263,8 @@ def _probed(number: int, task: Task, display: Display) -> _Underway:
     """Write the task's plans and run its probes."""
     task.first.plan.save(task.folder / "plan")
     plan.probe(task.first.plan).save(task.folder / "probe")
+    if any(one.centralised for one in task.backends):
+        plan.centralised(task.first.plan).save(task.folder / "centralised")
     probes = [(job, _finish(job, display)) for job in task.probes]
     skipped = {job.contender.label: outcome for job, outcome in probes if outcome.status == "skipped"}
     return _Underway(number, task, _verdicts(task.first, probes), skipped)
@@ -366,7 +368,8 @@ def _cell_entry(
     certificate = {"reference": REFERENCE, "tolerance": parity.TOLERANCE, "backends": verdicts}
     samples = (len(cell.data.train), len(cell.data.test))
     entry = record.cell_entry(cell.cell, cell.digests, samples, runs, certificate)
-    return entry | {"task": task} | ({"limits": list(measured)} if measured else {})
+    held_out = {"samples": cell.data.test.tolist(), "classes": cell.data.labels[cell.data.test].tolist()}
+    return entry | {"task": task, "held_out": held_out} | ({"limits": list(measured)} if measured else {})
 
 
 def _spent(cell: Prepared, outcome: process.Outcome) -> dict[str, Any] | None:
