@@ -103,7 +103,7 @@ class Backend:
         raise NotImplementedError
 
     def model_bytes(self):
-        """Return how many bytes the numbers take that prediction needs: here the canonical weights; None if it can't tell."""
+        """Return how many bytes prediction's numbers take, or None: here those of the canonical weights."""
         weights = self.weights()
         return None if weights is None else sum(array.nbytes for array in weights.values())
 

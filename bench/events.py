@@ -24,7 +24,8 @@ Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 
 EVENTS = (
-    Started, Phase, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint, Skipped, Failed, Done,
+    Started, Phase, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint, Skipped, Failed,
+    Done,
 )  # fmt: skip
 _BY_NAME = {kind.__name__: kind for kind in EVENTS}
 

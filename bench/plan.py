@@ -20,7 +20,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,10 +94,14 @@ def build(
     classes: int,
     labels: npt.NDArray[np.int64],
     train: npt.NDArray[np.int32],
+    groups: Sequence[str | None] | None = None,
 ) -> Plan:
-    """Plan `spec` over samples of `shape` (channel, height, width): `train` int32 (n,) indexes `labels`."""
+    """Plan `spec` over samples of `shape` (channel, height, width): `train` int32 (n,) indexes `labels` and `groups`.
+
+    `groups` tells whose each sample is, for the partition of that name.
+    """
     layers = model.layers(spec.model, shape, classes)
-    parts = partition.partition(spec.federation, train, labels, spec.seed)
+    parts = partition.partition(spec.federation, train, labels, spec.seed, groups)
     draw = poisson_cohort if _is_drawn(spec, "client") else cohort
     cohorts = [draw(spec.federation, number, spec.seed) for number in range(1, spec.federation.rounds + 1)]
     arrays: dict[str, Array] = {

@@ -33,6 +33,7 @@ from bench import (
     speeds,
     store,
 )
+from bench.crossval import scatter
 from bench.errors import UserError
 from bench.jobs import REFERENCE, Contender, Job, Prepared, Task
 from bench.spec import Experiment
@@ -76,7 +77,10 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
                 display.say(warning)
         samples = sets[key]
         if spec.task not in plans:
-            plans[spec.task] = plan.build(spec, samples.shape, len(samples.classes), samples.labels, samples.train)
+            groups = getattr(samples, "groups", None)
+            plans[spec.task] = plan.build(
+                spec, samples.shape, len(samples.classes), samples.labels, samples.train, groups
+            )
         built = plans[spec.task]
         noise = None if spec.privacy is None else privacy.noise_multiplier(spec, built)
         cells.append(Prepared(cell, samples, built, {"data": samples.digest} | built.digests(), noise))
@@ -211,7 +215,8 @@ def _run_tasks(
         "partitions": {cell.digests["partition"]: _partition(cell) for cell in cells},
         "cells": [entries[cell] for cell in cells],
     }
-    return record.summarised(comparison)
+    found = scatter.scatters(cells)
+    return record.summarised(comparison | ({"scatter": found} if found else {}))
 
 
 def _partition(cell: Prepared) -> dict[str, Any]:

@@ -15,6 +15,8 @@
 # ///
 """The study's PCA and support vector machine, by scikit-learn: centralised, one round over everyone's samples."""
 
+import tempfile
+
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, StratifiedKFold
@@ -83,15 +85,18 @@ def fitted(inputs, targets, holders, seed):
     splits = list(inner_splits(inputs, targets, holders, seed))
     smallest = min([len(train) for train, _ in splits], default=len(inputs))
     most = min(smallest, inputs.shape[1])
-    pipeline = Pipeline([("scale", StandardScaler()), ("pca", PCA(random_state=seed)), ("svm", SVC())])
+    steps = [("scale", StandardScaler()), ("pca", PCA(svd_solver="full")), ("svm", SVC())]
     choices = {
         "pca__n_components": sorted({min(count, most) for count in COMPONENTS}),
         "svm__C": C,
         "svm__gamma": GAMMA,
     }
     if not splits:
-        return pipeline.set_params(pca__n_components=min(COMPONENTS[-1], most)).fit(inputs, targets)
-    return GridSearchCV(pipeline, choices, cv=splits, error_score="raise").fit(inputs, targets).best_estimator_
+        return Pipeline(steps).set_params(pca__n_components=min(COMPONENTS[-1], most)).fit(inputs, targets)
+    with tempfile.TemporaryDirectory() as memory:  # a fold's PCA is the same for every C and gamma
+        search = GridSearchCV(Pipeline(steps, memory=memory), choices, cv=splits, error_score="raise", refit=False)
+        best = search.fit(inputs, targets).best_params_
+    return Pipeline(steps).set_params(**best).fit(inputs, targets)
 
 
 def inner_splits(inputs, targets, holders, seed):
