@@ -60,7 +60,7 @@ def _panel(axes: Axes, one: Scatter) -> None:
 
 
 def _handles(one: Scatter) -> list[Line2D]:
-    look = {"linestyle": "", "markersize": 5}
+    look: dict[str, Any] = {"linestyle": "", "markersize": 5}
     found = [
         Line2D([], [], marker="o", color=CLASSES[number % len(CLASSES)], label=short(name, 16), **look)
         for number, name in enumerate(one["classes"])

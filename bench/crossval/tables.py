@@ -14,10 +14,13 @@ Comparison = Mapping[str, Any]
 def tables(comparison: Comparison) -> list[Table]:
     """Return the tables of all cross-validations; none where there are no folds."""
     by_split = splits(pools(comparison))
-    found = [_accuracies(split, own, comparison) for split, own in by_split.items()]
-    found += [_confusions(split, best(own)) for split, own in by_split.items() if _is_told(own)]
     told = claims(comparison)
-    found += [_claims(told)] if told else []
+    found = []
+    for split, own in by_split.items():
+        if any(pool.backends() for pool in own):
+            found += [_accuracies(split, own), _costs(split, own, comparison), _confusions(split, best(own))]
+        claimed = [claim for claim in told if claim.split == split]
+        found += [_claims(split, claimed)] if claimed else []
     return [*found, *_certificates(comparison)]
 
 
@@ -60,10 +63,6 @@ def confusion(pool: Pool, backend: str) -> list[list[int]]:
     return counts
 
 
-def _is_told(own: Sequence[Pool]) -> bool:
-    return any(pool.backends() for pool in own)
-
-
 def _share(pool: Pool, backend: str) -> float:
     own = pool.predictions(backend)
     return right(own) / len(own)
@@ -73,17 +72,22 @@ def _shares(own: Sequence[Pool]) -> list[tuple[float, int, str]]:
     return [(_share(pool, name), place, name) for place, pool in enumerate(own) for name in pool.backends()]
 
 
-def _accuracies(split: str, own: Sequence[Pool], comparison: Comparison) -> Table:
-    rows = [_row(pool, backend) for pool in own for backend in pool.backends()]
-    central = sorted({name for pool in own for name in pool.backends() if pool.runs(name)[0].get("centralised")})
-    machine = comparison["machine"]
+def _accuracies(split: str, own: Sequence[Pool]) -> Table:
+    rows = []
+    for pool in own:
+        for backend in pool.backends():
+            told = pool.predictions(backend)
+            low, high = (f"{100 * end:.1f}" for end in wilson(right(told), len(told)))
+            folds = [100 * value for value in pool.by_fold(backend)]
+            share = f"{100 * _share(pool, backend):.1f}"
+            rows.append(
+                (pool.title, _name(pool, backend), share, f"{low}-{high}", f"{min(folds):.0f}-{max(folds):.0f}")
+            )
+    counts = sorted({len(pool.predictions(name)) for pool in own for name in pool.backends()})
     notes = [
-        "Accuracy over all folds together, each sample predicted once, when it was held out, with Wilson's 95 %"
-        " interval; by fold: from the worst fold to the best.",
-        _assumption(split, own),
-        "Training: all rounds of a fold, the first among them; one gesture: one sample predicted by itself, median of"
-        f" several; medians over folds. {machine['threads']} threads on {machine['cpu']}, {machine['cores']} cores.",
-        *(f"{name} is centralised: it learns from everyone's samples together, in one round." for name in central),
+        f"Accuracy over all folds together, each of {' or '.join(map(str, counts))} samples predicted once, when it was"
+        " held out; Wilson's 95 % interval; by fold: the worst and the best.",
+        _assumption(split),
         *(
             f"{name}, {pool.title}: only {len(pool.runs(name))} of {pool.folds} folds"
             for pool in own
@@ -91,34 +95,50 @@ def _accuracies(split: str, own: Sequence[Pool], comparison: Comparison) -> Tabl
             if len(pool.runs(name)) < pool.folds
         ),
     ]
-    columns = ("", "backend", "accuracy, %", "by fold", "training, s", "one gesture, ms", "model")
+    columns = ("", "backend", "accuracy, %", "95 %", "by fold")
     return Table(f"Cross-validation: {split}", columns, tuple(rows), tuple(notes))
 
 
-def _assumption(split: str, own: Sequence[Pool]) -> str:
+def _costs(split: str, own: Sequence[Pool], comparison: Comparison) -> Table:
+    rows = [
+        (
+            pool.title,
+            _name(pool, backend),
+            figures(pool.train_s(backend)),
+            ABSENT if sample_s is None else figures(1000 * sample_s),
+            ABSENT if model is None else size(model),
+        )
+        for pool in own
+        for backend in pool.backends()
+        for sample_s, model in [(pool.median(backend, "sample_s"), pool.median(backend, "model_bytes"))]
+    ]
+    central = sorted({name for pool in own for name in pool.backends() if _is_central(pool, name)})
+    machine = comparison["machine"]
+    notes = [
+        "Medians over folds. Training: all rounds, the first among them; one sample: predicted by itself, again and"
+        f" again; model: the numbers that prediction needs. {machine['threads']} threads on {machine['cpu']},"
+        f" {machine['cores']} cores.",
+        *(f"{name} is centralised: it learns from everyone's samples together, in one round." for name in central),
+    ]
+    columns = ("", "backend", "training, s", "one sample, ms", "model")
+    return Table(f"What a fold costs: {split}", columns, tuple(rows), tuple(notes))
+
+
+def _is_central(pool: Pool, backend: str) -> bool:
+    return bool(pool.runs(backend)[0].get("centralised"))
+
+
+def _name(pool: Pool, backend: str) -> str:
+    return f"{backend}, centralised" if _is_central(pool, backend) else backend
+
+
+def _assumption(split: str) -> str:
     if split == "shuffled":
         return "Shuffled: who is held out is in the training part, too, so this says little of somebody new."
     kind = split.removesuffix(" held out")
     return (
         f"A {kind}'s samples are all held out, or none. Samples of one {kind} are alike, so that the interval, which"
         " takes them for independent, is too narrow."
-    )
-
-
-def _row(pool: Pool, backend: str) -> tuple[str, ...]:
-    own = pool.predictions(backend)
-    low, high = wilson(right(own), len(own))
-    folds = [100 * value for value in pool.by_fold(backend)]
-    sample_s, model = pool.median(backend, "sample_s"), pool.median(backend, "model_bytes")
-    name = f"{backend}, centralised" if pool.runs(backend)[0].get("centralised") else backend
-    return (
-        pool.title,
-        name,
-        f"{100 * right(own) / len(own):.1f} [{100 * low:.1f}, {100 * high:.1f}]",
-        f"{min(folds):.0f} to {max(folds):.0f}",
-        figures(pool.train_s(backend)),
-        ABSENT if sample_s is None else figures(1000 * sample_s),
-        ABSENT if model is None else size(model),
     )
 
 
@@ -139,11 +159,10 @@ def _confusions(split: str, pool: Pool) -> Table:
     )
 
 
-def _claims(found: Sequence[Claim]) -> Table:
+def _claims(split: str, found: Sequence[Claim]) -> Table:
     rows = tuple(
         (
-            claim.split + (f", {claim.words}" if claim.words else ""),
-            claim.backend,
+            f"{claim.backend}, {claim.words}" if claim.words else claim.backend,
             duel.other,
             str(duel.both),
             str(duel.only_claimed),
@@ -156,12 +175,12 @@ def _claims(found: Sequence[Claim]) -> Table:
         for place, duel in enumerate(claim.duels)
     )
     notes = (
-        "The study's claim. Exact McNemar test, two-sided, on the same held-out samples: which ones are right with the"
-        " accelerometer alone, and which with the other axes alone. It comes out where it is better than both at p <"
-        " 0.05; the other way round where one of them is better at p < 0.025.",
+        "Samples that both predict rightly, the accelerometer alone, the other axes alone, and neither. Exact McNemar"
+        " test, two-sided. The study's claim comes out where the accelerometer is better than both at p < 0.05; it is"
+        " the other way round where one of them is better at p < 0.025.",
     )
-    columns = ("held out", "backend", "against", "both\nright", "only\naccel.", "only\nother", "neither", "p", "claim")
-    return Table("Is the accelerometer alone best?", columns, rows, notes)
+    columns = ("backend", "against", "both", "accel.", "other", "none", "p", "claim")
+    return Table(f"Is the accelerometer alone best? {split[0].upper()}{split[1:]}", columns, rows, notes)
 
 
 def _p(value: float) -> str:
