@@ -355,11 +355,13 @@ def _mount() -> None:
     from bench.data_commands import app as data
     from bench.duet_commands import app as duet
     from bench.env_commands import app as env
+    from bench.gesture_commands import app as gesture
     from bench.privacy_commands import app as privacy
 
     app.add_typer(data, name="data")
     app.add_typer(duet, name="duet")
     app.add_typer(env, name="env")
+    app.add_typer(gesture, name="gesture")
     app.add_typer(privacy, name="privacy")
 
 

@@ -1,0 +1,26 @@
+"""What a six-axis sensor says of a movement."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+AXES = ("ax", "ay", "az", "gx", "gy", "gz")  # accelerometer in g, gyroscope in degrees a second
+RATE_HZ = 100.0
+RANGE_G, RANGE_DPS = 2.0, 250.0  # full scale, where the MPU6050 clips
+Samples = npt.NDArray[np.float32]  # (n, 6), in the order of AXES
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One movement: `samples` float32 (n, 6) at `rate_hz`; `person` and `session` None where the set doesn't tell.
+
+    `name` is unique in its set.
+    """
+
+    name: str
+    label: str
+    samples: Samples
+    rate_hz: float = RATE_HZ
+    person: str | None = None
+    session: str | None = None
