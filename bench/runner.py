@@ -77,7 +77,7 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
                 display.say(warning)
         samples = sets[key]
         if spec.task not in plans:
-            groups = getattr(samples, "groups", None)
+            groups = samples.groups
             plans[spec.task] = plan.build(
                 spec, samples.shape, len(samples.classes), samples.labels, samples.train, groups
             )
