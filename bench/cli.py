@@ -52,9 +52,7 @@ def run(
     settings: Settings = None,
     source: Annotated[
         str | None,
-        typer.Option(
-            help="Your data. Images, a folder, CSV or ZIP: --set data.dataset=xray --set data.source=... in short."
-        ),
+        typer.Option(help="Your data; images (a folder, CSV or ZIP): --set data.dataset=xray --set data.source=..."),
     ] = None,
     repeats: Annotated[int | None, typer.Option(help="Short for --set timing.repeats=N.")] = None,
     scale: Annotated[
