@@ -102,6 +102,14 @@ class Backend:
         """Return the current canonical weights, or None where the method has none."""
         raise NotImplementedError
 
+    def model_bytes(self):
+        """Return how many bytes prediction's numbers take, or None: here those of the canonical weights."""
+        weights = self.weights()
+        return None if weights is None else sum(array.nbytes for array in weights.values())
+
     def predict(self, inputs):
-        """Return logits, float32 (n, classes), of `inputs`, float32 (n, channel, height, width)."""
+        """Return logits, float32 (n, classes), of `inputs`, float32 (n, channel, height, width).
+
+        A method without logits returns scores of which the right class's is the largest, too.
+        """
         raise NotImplementedError

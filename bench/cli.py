@@ -52,7 +52,7 @@ def run(
     settings: Settings = None,
     source: Annotated[
         str | None,
-        typer.Option(help="Your images: a folder, CSV or ZIP. Short for --set data.dataset=xray --set data.source=..."),
+        typer.Option(help="Your data; images (a folder, CSV or ZIP): --set data.dataset=xray --set data.source=..."),
     ] = None,
     repeats: Annotated[int | None, typer.Option(help="Short for --set timing.repeats=N.")] = None,
     scale: Annotated[
@@ -79,6 +79,7 @@ def run(
     bench run --source FOLDER --set data.skip_bad=true  your own images
     bench run loading --backends torch,tff              what loading costs, from every form
     bench run privacy --backends torch,tff              what privacy costs
+    bench run gesture --backends sklearn,torch,tff      gestures of a sensor, cross-validated
     bench run deck --scale 0.02 --backends torch,tff    the study, in small
 
     The same command goes on with a run that was interrupted. Exit codes: 0 all done; 1 a backend failed,
@@ -88,7 +89,7 @@ def run(
 
     from bench import display, plugins, record, runner
 
-    short: dict[str, Any] = {} if source is None else {"data.dataset": "xray", "data.source": source}
+    short = _sourced(experiment, source, settings or [])
     short |= {"timing.repeats": repeats} if repeats is not None else {}
     chosen = _experiment(experiment, [*short.items(), *(settings or [])], scale)
     names = plugins.names(backends)
@@ -271,6 +272,17 @@ def _experiment(name: str, settings: Sequence[str | tuple[str, Any]], scale: flo
         return spec.load(Path(name), settings, scale)
     known = ", ".join(sorted(path.stem for path in _EXPERIMENTS.glob("*.toml")))
     raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
+
+
+def _sourced(name: str, source: str | None, settings: Sequence[str]) -> dict[str, Any]:
+    """What --source stands for: the experiment's own data set reads it, or xray, where that is the made-up one."""
+    from bench import spec
+
+    if source is None:
+        return {}
+    own = _experiment(name, settings, None).cells[0].spec.data.dataset
+    is_drawn = own == spec.Data().dataset
+    return {"data.dataset": "xray" if is_drawn else own, "data.source": source}
 
 
 def _list_experiments(names: Sequence[str], console: "Console") -> None:

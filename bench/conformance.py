@@ -119,7 +119,9 @@ def run(backend: str, out: Path | None, display: runner.Display, only: Sequence[
     """Run every case, or those whose name holds any of `only`. The run folder stays where `out` is given."""
     with tempfile.TemporaryDirectory(prefix="bench-conformance-") as temporary:
         requests = [REFERENCE, *([backend] if backend != REFERENCE else [])]
-        plugins.requested(backend)
+        plugin, _, _ = plugins.requested(backend)
+        if plugin.header.centralised:
+            raise UserError(f"{backend} is centralised: it has no federated averaging to hold against the reference's")
         cases = experiment(only)
         cells = runner.prepare(cases, display)
         folder, comparison = _run(cases, requests, out or Path(temporary), _Interrupting(backend, display), cells)

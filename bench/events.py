@@ -16,13 +16,17 @@ Fed = namedtuple("Fed", "number seconds cpu_seconds samples bytes peak_rss_bytes
 Round = namedtuple("Round", "number form seconds cpu_seconds cohort bytes_down bytes_up peak_rss_bytes")
 Noised = namedtuple("Noised", "own")  # privacy was applied as asked; the framework's own Figures, see bench.backend
 Evaluation = namedtuple("Evaluation", "round accuracy loss seconds")
+Predicted = namedtuple("Predicted", "round classes sample_s model_bytes")  # by the final model, of all held out; of one
 Saved = namedtuple("Saved", "round file sha256")  # file is relative to the job folder
 Checkpoint = namedtuple("Checkpoint", "round file sha256")  # what another process can go on from after this round
 Skipped = namedtuple("Skipped", "reason")
 Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 
-EVENTS = (Started, Phase, Progress, Dropped, Fed, Round, Noised, Evaluation, Saved, Checkpoint, Skipped, Failed, Done)
+EVENTS = (
+    Started, Phase, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint, Skipped, Failed,
+    Done,
+)  # fmt: skip
 _BY_NAME = {kind.__name__: kind for kind in EVENTS}
 
 

@@ -32,6 +32,11 @@ class Contender:
     beside: str | None = None
 
     @property
+    def centralised(self) -> bool:
+        """Whether it learns without federation, in one round of everyone's samples."""
+        return self.plugin.header.centralised
+
+    @property
     def versions(self) -> dict[str, Any]:
         """Framework, version, release date, Python, packages and its own ways of loading, as recorded in results."""
         own, header = self.environment, self.plugin.header
@@ -115,10 +120,11 @@ class Task:
 
     @property
     def probes(self) -> list[Job]:
-        """The parity probes, the reference's first; none where nothing is trained."""
-        if not self.first.trained:
+        """The parity probes, the reference's first; none where nothing is trained, or nothing in federation."""
+        certified = [one for one in self.backends if not one.centralised]
+        if not self.first.trained or not certified:
             return []
-        probed = [self.reference] + [one for one in self.backends if one.label != REFERENCE]
+        probed = [self.reference] + [one for one in certified if one.label != REFERENCE]
         rounds = plan.probe(self.first.plan).rounds
         places = [self.folder / f"{_slug(one.label)}-probe" for one in probed]
         return [
@@ -135,11 +141,15 @@ class Task:
     def repeats(self) -> list[Job]:
         """The timed jobs, interleaved A B A B."""
         return [
-            Job(cell, one, repeat, self._place(arm, one, repeat), self.folder / "plan", cell.rounds)
+            self._repeat(arm, cell, one, repeat)
             for repeat in range(1, self.repeated + 1)
             for arm, cell in enumerate(self.cells, start=1)
             for one in self.backends
         ]
+
+    def _repeat(self, arm: int, cell: Prepared, one: Contender, repeat: int) -> Job:
+        planned, rounds = ("centralised", min(1, cell.rounds)) if one.centralised else ("plan", cell.rounds)
+        return Job(cell, one, repeat, self._place(arm, one, repeat), self.folder / planned, rounds)
 
     def _place(self, arm: int, one: Contender, repeat: int) -> Path:
         return self.folder / ((f"{arm}-" if len(self.cells) > 1 else "") + f"{_slug(one.label)}-{repeat}")

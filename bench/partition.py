@@ -4,7 +4,7 @@ Every partition is disjoint and complete, and gives each client at least one sam
 kept-up partitioners we looked at bring a framework or a data hub with them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,23 @@ from bench.spec import Federation
 
 Samples = npt.NDArray[np.int32]
 Parts = list[Samples]
+TOLD = 6  # groups, in a message
 
 
-def partition(settings: Federation, samples: Samples, labels: npt.NDArray[np.int64], seed: int) -> Parts:
+def partition(
+    settings: Federation,
+    samples: Samples,
+    labels: npt.NDArray[np.int64],
+    seed: int,
+    groups: Sequence[str | None] | None = None,
+) -> Parts:
     """Return the samples of each client, ascending.
 
-    `samples` are indices int32 (n,), `labels` the class of every sample of the data set (all, not only
-    those n). Raises UserError where the clients can't be served.
+    `samples` are indices int32 (n,), `labels` and `groups` the class and the group of every sample of the data set
+    (all, not only those n). Raises UserError where the clients can't be served.
     """
+    if settings.partition == "groups":
+        return _groups(settings, np.sort(samples), groups)
     if settings.clients > len(samples):
         raise UserError(
             f"federation.clients = {settings.clients}: there are only {len(samples)} training samples;"
@@ -30,6 +39,24 @@ def partition(settings: Federation, samples: Samples, labels: npt.NDArray[np.int
         )
     parts = _KINDS[settings.partition](settings, np.sort(samples), labels, seed)
     return [np.sort(part).astype(np.int32) for part in parts]
+
+
+def _groups(settings: Federation, samples: Samples, groups: Sequence[str | None] | None) -> Parts:
+    """A group's samples a client, in the order of the groups' names."""
+    own = [groups[index] for index in samples] if groups is not None else []
+    if not own or None in own:
+        raise UserError(
+            "federation.partition = groups: this data set doesn't tell whose each sample is;"
+            " allowed here are iid, classes, unequal and dirichlet"
+        )
+    names = sorted({str(name) for name in own})
+    if len(names) != settings.clients:
+        told = ", ".join(names[:TOLD]) + (", ..." if len(names) > TOLD else "")
+        raise UserError(
+            f"federation.clients = {settings.clients}: with partition groups it must be {len(names)}, the number of"
+            f" groups to train on ({told})"
+        )
+    return [samples[[name == one for one in own]].astype(np.int32) for name in names]
 
 
 def _iid(settings: Federation, samples: Samples, labels: npt.NDArray[np.int64], seed: int) -> Parts:

@@ -20,7 +20,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,10 +94,14 @@ def build(
     classes: int,
     labels: npt.NDArray[np.int64],
     train: npt.NDArray[np.int32],
+    groups: Sequence[str | None] | None = None,
 ) -> Plan:
-    """Plan `spec` over samples of `shape` (channel, height, width): `train` int32 (n,) indexes `labels`."""
+    """Plan `spec` over samples of `shape` (channel, height, width): `train` int32 (n,) indexes `labels` and `groups`.
+
+    `groups` tells whose each sample is, for the partition of that name.
+    """
     layers = model.layers(spec.model, shape, classes)
-    parts = partition.partition(spec.federation, train, labels, spec.seed)
+    parts = partition.partition(spec.federation, train, labels, spec.seed, groups)
     draw = poisson_cohort if _is_drawn(spec, "client") else cohort
     cohorts = [draw(spec.federation, number, spec.seed) for number in range(1, spec.federation.rounds + 1)]
     arrays: dict[str, Array] = {
@@ -254,6 +258,24 @@ def probe(plan: Plan) -> Plan:
     }
     layers = [layer for layer in plan.layers if layer["kind"] != "dropout"]
     return Plan(layers, plan.weights, arrays, plan.drawn)
+
+
+def centralised(plan: Plan) -> Plan:
+    """Return the plan of a method without federation: one round of all clients, each with one batch of all it holds."""
+    offsets = plan.arrays["part_offsets"]
+    clients = np.arange(len(offsets) - 1)
+    arrays = {
+        "part_samples": plan.arrays["part_samples"],
+        "part_offsets": offsets,
+        "cohort_clients": clients.astype(np.int32),
+        "cohort_offsets": _offsets([len(clients)]),
+        "slot_batches": _offsets([1] * len(clients)),
+        "batch_samples": plan.arrays["part_samples"],
+        "batch_offsets": offsets,
+        "slot_examples": np.diff(offsets),
+        "slot_seeds": np.zeros(len(clients), np.int64),
+    }
+    return Plan(plan.layers, plan.weights, arrays)
 
 
 def _probe_rounds(plan: Plan) -> int:

@@ -31,7 +31,8 @@ class Header:
     health check; needs: files it shares with others, relative to the folder above its own; computes_with: the
     distribution that does the arithmetic; transport: how models and samples reach a client; variants: what may follow
     the + in NAME+VARIANT; baseline: the variant without the framework, which its overhead is taken against; beside: the
-    variants that always run beside it; trust: a script, relative like needs, that tells what its approval really opens.
+    variants that always run beside it; trust: a script, relative like needs, that tells what its approval really opens;
+    centralised: whether it is a method without federation, that learns in one round of all clients' samples together.
     """
 
     summary: str = ""
@@ -50,6 +51,7 @@ class Header:
     trust: str | None = None
     loader: str | None = None
     decoder: str | None = None
+    centralised: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ def _header(summary: str, table: dict[str, Any]) -> Header:
         trust=own.get("trust"),
         loader=own.get("loader"),
         decoder=own.get("decoder"),
+        centralised=own.get("centralised", False),
     )
 
 

@@ -21,11 +21,12 @@ def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return every metric's ratio of each backend to its baseline, over the repeats both have.
 
     A baseline is a variant of the backend's own, where it has one: its seconds aren't held against those of others,
-    whose arithmetic may be years newer. All the rest are held against the first of them that is done.
+    whose arithmetic may be years newer. All the rest are held against the first of them that is done. A centralised
+    method has no round that could be held against theirs.
     """
     by_backend: dict[str, dict[int, Run]] = {}
     for run in runs:
-        if run["status"] == "done":
+        if run["status"] == "done" and not run.get("centralised"):
             by_backend.setdefault(run["backend"], {})[run["repeat"]] = run
     own = {name: next(iter(found.values())).get("baseline") for name, found in by_backend.items()}
     bare = {run.get("baseline") for run in runs}

@@ -41,14 +41,17 @@ def run_entry(
             "cohort": event.cohort,
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
-            "warmup": since[event.number] <= _warmup(event.number, since, timing),
+            "warmup": not contender.centralised and since[event.number] <= _warmup(event.number, since, timing),
         }
         for event in _only(seen, events.Round)
     ]
     evaluations = _only(seen, events.Evaluation)
+    predicted = next(iter(_only(seen, events.Predicted)), None)
     timed = [entry["seconds"] for entry in rounds if not entry["warmup"]]
+    warmup = 0 if contender.centralised else timing.warmup_rounds
     return {
         "backend": contender.label,
+        "centralised": contender.centralised,
         "baseline": contender.baseline,
         "beside": contender.beside,
         "form": data.form,
@@ -63,7 +66,7 @@ def run_entry(
         "phases": _first_phases(seen)
         | {
             "first_round_s": rounds[0]["seconds"] if rounds else None,
-            "train_s": _expected(rounds, timing) * statistics.mean(timed) if timed else None,
+            "train_s": _expected(rounds, warmup) * statistics.mean(timed) if timed else None,
             "evaluate_s": _evaluate_s(seen),
         },
         "loading": [event._asdict() for event in _only(seen, events.Fed)],
@@ -71,6 +74,9 @@ def run_entry(
         "evaluations": [
             {"round": event.round, "accuracy": event.accuracy, "loss": event.loss} for event in evaluations
         ],
+        "predicted": predicted.classes if predicted else None,
+        "sample_s": predicted.sample_s if predicted else None,
+        "model_bytes": predicted.model_bytes if predicted else None,
         "weights_sha256": next((event.sha256 for event in reversed(_only(seen, events.Saved))), None),
         "privacy": privacy,
         "peak_rss_bytes": max(
@@ -85,9 +91,9 @@ def _warmup(number: int, since: Mapping[int, int], timing: Timing) -> int:
     return max(timing.warmup_rounds, 1) if is_later else timing.warmup_rounds
 
 
-def _expected(rounds: Sequence[Mapping[str, Any]], timing: Timing) -> int:
+def _expected(rounds: Sequence[Mapping[str, Any]], warmup: int) -> int:
     """How many rounds an untouched run times: what a later process warms up with counts as the others' mean."""
-    return sum(entry["round"] > timing.warmup_rounds for entry in rounds)
+    return sum(entry["round"] > warmup for entry in rounds)
 
 
 def _evaluate_s(seen: Sequence[Event]) -> float | None:

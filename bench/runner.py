@@ -33,6 +33,7 @@ from bench import (
     speeds,
     store,
 )
+from bench.crossval import scatter
 from bench.errors import UserError
 from bench.jobs import REFERENCE, Contender, Job, Prepared, Task
 from bench.spec import Experiment
@@ -76,7 +77,10 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
                 display.say(warning)
         samples = sets[key]
         if spec.task not in plans:
-            plans[spec.task] = plan.build(spec, samples.shape, len(samples.classes), samples.labels, samples.train)
+            groups = samples.groups
+            plans[spec.task] = plan.build(
+                spec, samples.shape, len(samples.classes), samples.labels, samples.train, groups
+            )
         built = plans[spec.task]
         noise = None if spec.privacy is None else privacy.noise_multiplier(spec, built)
         cells.append(Prepared(cell, samples, built, {"data": samples.digest} | built.digests(), noise))
@@ -211,7 +215,8 @@ def _run_tasks(
         "partitions": {cell.digests["partition"]: _partition(cell) for cell in cells},
         "cells": [entries[cell] for cell in cells],
     }
-    return record.summarised(comparison)
+    found = scatter.scatters(cells)
+    return record.summarised(comparison | ({"scatter": found} if found else {}))
 
 
 def _partition(cell: Prepared) -> dict[str, Any]:
@@ -263,6 +268,8 @@ def _probed(number: int, task: Task, display: Display) -> _Underway:
     """Write the task's plans and run its probes."""
     task.first.plan.save(task.folder / "plan")
     plan.probe(task.first.plan).save(task.folder / "probe")
+    if any(one.centralised for one in task.backends):
+        plan.centralised(task.first.plan).save(task.folder / "centralised")
     probes = [(job, _finish(job, display)) for job in task.probes]
     skipped = {job.contender.label: outcome for job, outcome in probes if outcome.status == "skipped"}
     return _Underway(number, task, _verdicts(task.first, probes), skipped)
@@ -366,7 +373,8 @@ def _cell_entry(
     certificate = {"reference": REFERENCE, "tolerance": parity.TOLERANCE, "backends": verdicts}
     samples = (len(cell.data.train), len(cell.data.test))
     entry = record.cell_entry(cell.cell, cell.digests, samples, runs, certificate)
-    return entry | {"task": task} | ({"limits": list(measured)} if measured else {})
+    held_out = {"samples": cell.data.test.tolist(), "classes": cell.data.labels[cell.data.test].tolist()}
+    return entry | {"task": task, "held_out": held_out} | ({"limits": list(measured)} if measured else {})
 
 
 def _spent(cell: Prepared, outcome: process.Outcome) -> dict[str, Any] | None:

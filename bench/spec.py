@@ -102,7 +102,9 @@ class Federation(Section):
     clients_per_round: Positive | None = Field(None, description="a fixed cohort size instead of the fraction")
     rounds: Positive = Field(10, description="rounds of federated averaging")
     local_epochs: Positive = Field(1, description="passes of a client over its samples in a round")
-    partition: Literal["iid", "classes", "unequal", "dirichlet"] = Field("iid", description="who holds what")
+    partition: Literal["iid", "classes", "unequal", "dirichlet", "groups"] = Field(
+        "iid", description="who holds what; groups: a person, or whatever the data set tells apart, a client"
+    )
     classes_per_client: Positive = Field(2, description="for partition classes")
     alpha: Annotated[float, Field(gt=0, le=1e6)] = Field(0.5, description="for partition dirichlet")
     drop_rate: Annotated[float, Field(ge=0, lt=1)] = Field(

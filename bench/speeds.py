@@ -74,7 +74,10 @@ def add(job: Job, seen: Sequence[Any]) -> None:
 def observed(job: Job, seen: Sequence[Any]) -> Observation | None:
     """Return what a job's events show; None where no round was trained after the first."""
     rounds = [event.seconds for event in seen if isinstance(event, events.Round)]
-    timed = rounds[max(1, job.cell.cell.spec.timing.warmup_rounds) :] if job.repeat else rounds[1:]
+    if job.contender.centralised:
+        timed = rounds
+    else:
+        timed = rounds[max(1, job.cell.cell.spec.timing.warmup_rounds) :] if job.repeat else rounds[1:]
     if not timed:
         return None
     seconds = statistics.median(timed)

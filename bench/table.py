@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bench import loading, loading_table, overhead, privacy_table
+from bench.crossval import pools
+from bench.crossval import tables as crossval
 from bench.layout import ABSENT, Table, figures, ratio, size
 from bench.study import report as study
 
@@ -30,6 +32,7 @@ def whole(comparison: Mapping[str, Any]) -> list[Table]:
     alone = told_alone(comparison)
     if len(alone) > 1:
         found.append(_overview(alone))
+    found += crossval.tables(comparison)
     if "loading" in comparison:
         found += [*loading_table.tables(comparison), *_certificates(comparison)]
     if "privacy" in comparison:
@@ -41,15 +44,21 @@ def whole(comparison: Mapping[str, Any]) -> list[Table]:
 
 
 def told_alone(comparison: Mapping[str, Any]) -> list[Cell]:
-    """The cells that have tables of their own: those of loading, and of the price of privacy, are told together."""
-    return [cell for cell in comparison["cells"] if "limits" not in cell and not _is_priced(cell, comparison)]
+    """The cells that have tables of their own: loading, the price of privacy, and folds are told together."""
+    alone = [cell for cell in comparison["cells"] if "limits" not in cell and not pools.is_fold(cell)]
+    return [cell for cell in alone if not _is_priced(cell, comparison)]
 
 
 def of_cell(comparison: Mapping[str, Any], cell: Cell) -> list[Table]:
     """Return costs, overheads, accuracy and certificate of one cell."""
     place = f" [{cell['name']}]" if cell["name"] else ""
     overheads = overhead.tables(cell, place)
-    return [_costs(comparison, cell, place), *overheads, _accuracies(cell, place), _certificate(cell, place)]
+    certificates = [_certificate(cell, place)] if not _is_all_centralised(cell) else []
+    return [_costs(comparison, cell, place), *overheads, _accuracies(cell, place), *certificates]
+
+
+def _is_all_centralised(cell: Cell) -> bool:
+    return all(run.get("centralised") for run in cell["runs"])
 
 
 def _is_priced(cell: Cell, comparison: Mapping[str, Any]) -> bool:
@@ -222,6 +231,7 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     baseline = next((entry["b"] for entry in cell["ratios"] if entry["a"] in backends and entry["b"] in backends), None)
     if baseline:
         notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")
+    notes += [_centralised(name) for name, runs in backends.items() if runs[0].get("centralised")]
     notes += [_resumption(run, warm) for run in cell["runs"] if run.get("resumed_after")]
     notes += overhead.warnings(backends)
     notes += privacy_table.notes_of([run["privacy"] for run in cell["runs"] if run["privacy"]])
@@ -230,6 +240,13 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
             if run["status"] != "done":
                 notes.append(f"{name}, repeat {run['repeat']}, {run['status']}: {run['reason']}")
     return tuple(dict.fromkeys(notes))
+
+
+def _centralised(name: str) -> str:
+    return (
+        f"{name} is centralised: its one round learns from everyone's samples together, so it has no ratio and no"
+        " certificate; its loss is of its scores, which are no logits."
+    )
 
 
 def _resumption(run: Run, warm: int) -> str:
@@ -254,7 +271,7 @@ def _framework(versions: Mapping[str, Any]) -> str:
 
 def _status(runs: Sequence[Run]) -> str:
     states = sorted({run["status"] for run in runs})
-    return " / ".join(states)
+    return " / ".join(states) + (", centralised" if runs[0].get("centralised") else "")
 
 
 def _ratio(entry: Mapping[str, Any] | None) -> str:

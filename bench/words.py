@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.cells import finished
+from bench.crossval import tables as crossval
 from bench.layout import figures
 from bench.privacy_table import epsilon
 from bench.study import report as study
@@ -18,6 +19,7 @@ def words(comparison: Mapping[str, Any]) -> list[str]:
     cells = told_alone(comparison)
     return [
         *study.words(comparison),
+        *crossval.words(comparison),
         *_speed(cells),
         *_accuracy(cells),
         *_privacy(comparison),

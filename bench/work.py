@@ -6,9 +6,11 @@ Expected values, not the plan's own: they hold before there is any data, and est
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from bench import model, plan
+from bench import model, plan, plugins
+from bench.errors import UserError
 from bench.jobs import REFERENCE, Job
 from bench.spec import Spec
 
@@ -51,8 +53,15 @@ class Piece:
         """How many rounds it trains, about: a probe passes over rounds without anybody."""
         if not self.is_trained:
             return 0
+        if self.is_centralised:
+            return 1
         rounds = self.spec.federation.rounds
         return min(plan.PROBE_ROUNDS, rounds) if self.is_probe else rounds
+
+    @property
+    def is_centralised(self) -> bool:
+        """Whether it learns without federation; a file given by path isn't known by its label alone."""
+        return _is_centralised(self.label)
 
     @property
     def slot(self) -> float:
@@ -98,6 +107,14 @@ def forward(layers: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> floa
     return float(total)
 
 
+@cache
+def _is_centralised(label: str) -> bool:
+    try:
+        return plugins.requested(label)[0].header.centralised
+    except UserError:
+        return False
+
+
 def pieces(cells: Iterable[tuple[Spec, Samples]], labels: Iterable[str]) -> list[Piece]:
     """Return what a whole run amounts to: each task's probes, the reference's among them, and every repeat."""
     labels = list(labels)
@@ -107,8 +124,9 @@ def pieces(cells: Iterable[tuple[Spec, Samples]], labels: Iterable[str]) -> list
     found = []
     for own in tasks.values():
         first = next((pair for pair in own if pair[0].data.form != "image-native"), None)
-        if first:
-            found += [Piece(label, *first, is_probe=True) for label in dict.fromkeys([REFERENCE, *labels])]
+        probed = [label for label in labels if not _is_centralised(label)]
+        if first and probed:
+            found += [Piece(label, *first, is_probe=True) for label in dict.fromkeys([REFERENCE, *probed])]
         found += [
             Piece(label, spec, samples) for spec, samples in own for label in labels for _ in range(spec.timing.repeats)
         ]

@@ -23,6 +23,7 @@ import types
 LONG_ENOUGH_S = 0.2  # of loading alone, for a figure that the clock and the scheduler don't make
 COLD_READINGS = 10  # at most, in a pass
 TOLD_EVERY_S = 2.0
+SINGLE_CALLS, SINGLE_S = 20, 1.0  # predictions of one sample that are timed, at most
 CHECKPOINTS = 2  # kept: where the disk spoils the last one, the one before it does
 
 DONE, CRASH, BAD_JOB, UNSUPPORTED, NO_IMPORT = range(5)
@@ -88,7 +89,10 @@ class Worker:
             self._round(backend, job.work(number), *feeds[(number - 1) % len(feeds)])
             last = number == job.rounds
             if job.evaluate_every and (last or number % job.evaluate_every == 0):
-                self._evaluate(backend, number, job.classes)
+                predicted = self._evaluate(backend, number, job.classes)
+                if last:
+                    sample_s = self._time_one(backend)
+                    self.send(events.Predicted(number, predicted.tolist(), sample_s, backend.model_bytes()))
             if last or (job.save_every and number % job.save_every == 0):
                 self._save(backend, number, job)
             if not last and job.checkpoint_s and time.monotonic() - self.kept_at >= job.checkpoint_s:
@@ -221,6 +225,7 @@ class Worker:
         return steps
 
     def _evaluate(self, backend, number, classes):
+        """Tell accuracy and loss; return the classes predicted, int (m,)."""
         import numpy as np
 
         from bench import events, meter
@@ -235,6 +240,21 @@ class Worker:
             raise FloatingPointError("the logits are not finite: training diverged, or the backend is wrong")
         accuracy, loss = _score(logits.astype(np.float64), self.targets)
         self.send(events.Evaluation(number, accuracy, loss, seconds))
+        return logits.argmax(axis=1)
+
+    def _time_one(self, backend):
+        """Return the median seconds of predicting one sample; what compiles on first use has done so before."""
+        from bench import meter
+
+        self.stage = "prediction of one sample"
+        one = self.inputs[:1]
+        backend.predict(one)
+        times = []
+        while len(times) < SINGLE_CALLS and sum(times) < SINGLE_S:
+            mark = meter.Meter()
+            backend.predict(one)
+            times.append(mark.elapsed())
+        return sorted(times)[len(times) // 2]
 
     def _save(self, backend, number, job):
         from bench import events

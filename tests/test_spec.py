@@ -30,7 +30,7 @@ def test_every_experiment_that_ships_is_valid_and_described(path):
         ("training.lr=true", "training.lr = True: must be a valid number"),
         ("federation.rounds=2.5", "federation.rounds = 2.5: must be a valid integer"),
         ("data.channels=2", "data.channels = 2: must be 1 or 3"),
-        ("federation.partition=random", "'iid', 'classes', 'unequal' or 'dirichlet'"),
+        ("federation.partition=random", "'iid', 'classes', 'unequal', 'dirichlet' or 'groups'"),
         ("federation.clients_per_round=9", "clients_per_round must be at most clients (3)"),
         ("timing.warmup_rounds=10", "or nothing is measured"),
         ("federation.client=3", "no such setting; did you mean federation.clients"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.charts import curves, loading, partitions, phases, privacy
+from bench.charts import confusions, curves, loading, partitions, phases, privacy, scatter
 from bench.charts.chart import Chart
 from bench.table import told_alone
 
@@ -15,6 +15,8 @@ def charts(comparison: Mapping[str, Any]) -> list[Chart]:
         curves.accuracy(alone),
         curves.loss(alone),
         phases.chart(alone),
+        confusions.chart(comparison),
+        scatter.chart(comparison),
         loading.chart(comparison),
         privacy.chart(comparison),
         partitions.chart(comparison),

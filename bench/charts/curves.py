@@ -62,6 +62,8 @@ def _panel(axes: Axes, cell: Cell, curves: Curves, colour: Mapping[str, str], ke
     for backend, own in curves.items():
         rounds = sorted(own)
         means = [statistics.mean(own[number]) for number in rounds]
+        if backend in _centralised(cell):
+            axes.axhline(means[-1], color=colour[backend], linewidth=1.2, linestyle=":")
         marker = "o" if len(rounds) < 3 else None
         axes.plot(rounds, means, dash[backend], color=colour[backend], linewidth=1.6, marker=marker)
         lows, highs = ([of(own[number]) for number in rounds] for of in (min, max))
@@ -88,6 +90,11 @@ def _panel(axes: Axes, cell: Cell, curves: Curves, colour: Mapping[str, str], ke
     axes.grid(axis="y", linewidth=0.4, alpha=0.3)
     if cell["name"]:
         axes.set_title("\n".join(textwrap.wrap(short(cell["name"], 132), 44)), fontsize=8)
+
+
+def _centralised(cell: Cell) -> set[str]:
+    """Those whose only round is no federated one: a line across tells what they reach."""
+    return {run["backend"] for run in cell["runs"] if run.get("centralised")}
 
 
 def _summary(drawn: Sequence[tuple[Cell, Curves]], key: str, unit: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from bench.crossval import tables as crossval
 from bench.drawing import draw
 from bench.study import report as study
 from bench.table import shortened
@@ -20,6 +21,6 @@ def render(comparison: dict[str, Any], width: int | None = None, colour: bool = 
     for table in shortened(comparison):
         draw(table, console)
         console.print()
-    for text in study.words(comparison):
+    for text in [*study.words(comparison), *crossval.words(comparison)]:
         console.print(Text(text))
     return stream.getvalue()
