@@ -152,7 +152,7 @@ def simulate(
       wrong-baud=38400   the rate it sends at, whatever the reader believes
 
     It prints its path on standard output, and what it does on standard error.
-    It moves only while somebody listens, after 2.5 s of rest to calibrate on.
+    It moves only while somebody listens, after 3.5 s of rest to calibrate on.
     """
     from bench.gesture import simulating
 

@@ -10,7 +10,7 @@ from bench.gesture import physics
 from bench.gesture.motion import RATE_HZ, Recording, Samples
 
 PAUSE_S = (0.6, 1.4)  # between gestures, besides their own rest
-CALM_S = 2.5  # for a reader that has just come: it calibrates
+CALM_S = 3.5  # for a reader that has just come: it calibrates
 TURN = 10  # gestures until the next person has the sensor
 HANDING_OVER_S = 4.0
 BETWEEN_S = 1.5  # two recordings

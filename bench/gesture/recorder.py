@@ -157,7 +157,8 @@ class Recorder:
 
     def _begin(self, segmenter: Segmenter) -> None:
         assert segmenter.threshold is not None
-        bias = segmenter.bias
+        x, y, z = segmenter.bias
+        bias = (round(x, 3), round(y, 3), round(z, 3))
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.session.begin(Take(started, self._port, round(segmenter.threshold, 4), bias))
         told = ", ".join(f"{axis:.1f}" for axis in bias)
