@@ -78,7 +78,7 @@ class VirtualSensor:
         time.sleep(LOOK_S)  # the reader is still setting the port up, and throws away what comes meanwhile
         self._counter = 0  # as an Arduino that is opened
         self._put(HELLO)
-        self._calm = round(CALM_S * self._piece.rate_hz)
+        self._calm = round(CALM_S * self._piece.rate_hz * self._speed)
         self._next_s = time.monotonic()
 
     def _step(self) -> None:
