@@ -1,5 +1,6 @@
 """`bench gesture`: a six-axis sensor from the wire on: ports, recording, and a virtual one."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,3 +50,120 @@ def ports(
     port_table.show(found, as_json)
     if not found:
         raise typer.Exit(1)
+
+
+@app.command()
+def record(
+    port: SensorPort,
+    label: Annotated[str, typer.Option(help="What the gesture is called, such as LtoR.")],
+    count: Annotated[int, typer.Option(min=1, max=9999, help="How many there shall be of it in the folder.")] = 150,
+    person: Annotated[str | None, typer.Option(help="Who makes them: tests by person need it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The session's folder; without it recordings/PERSON-DATE.")
+    ] = None,
+    baud: Baud = 115200,
+    threshold: Threshold = None,
+    patience: Patience = 20.0,
+    rate: Annotated[
+        float, typer.Option(min=1, max=100_000, help="Samples a second that the sensor should send.")
+    ] = 100,
+) -> None:
+    """Cut gestures out of the sensor's stream, and save each as soon as it ends.
+
+    \b
+    bench gesture record --port /dev/ttyUSB0 --label LtoR --count 150 --person ana
+    bench gesture record --port /tmp/sensor --label RtoL --count 10 --out mine
+
+    Hold the sensor still for three seconds: from that come the gyroscope's bias
+    and the energy at which a gesture begins. Then make the gesture, and rest
+    for half a second, again and again.
+
+    Each gesture is a CSV file that is on the disk before the next begins. Ctrl-C,
+    unplugging and a crash lose none; the same command goes on where it stopped,
+    and never overwrites. An unplugged sensor is waited for.
+
+    Exit codes: 0 all recorded; 1 the sensor was lost on the way; 2 bad input, or
+    nothing that could be read came; 130 interrupted.
+    """
+    from bench.gesture import record_display, recorder
+
+    code = record_display.record(
+        lambda notice: recorder.Recorder(
+            port,
+            baud,
+            label,
+            count,
+            person,
+            out or recorder.default_folder(person),
+            rate_hz=rate,
+            threshold=threshold,
+            patience_s=patience,
+            notice=notice,
+        )
+    )
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def simulate(
+    link: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Also make a link of this name, to give as --port.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Only these gestures, LtoR or RtoL, in turn; both without it.")
+    ] = None,
+    people: Annotated[int, typer.Option(min=1, max=1000, help="So many people hand the sensor on.")] = 1,
+    person: Annotated[int, typer.Option(min=0, help="The number of the first of them.")] = 0,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many gestures, once nobody listens.")] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Play recorded files, a CSV or a folder of them, rather than simulate."),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=1, max=100_000, help="Samples a second; 100, or what the recording's clock says."),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.01, max=1000, help="Send so many times faster than life.")] = 1.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=VALUE]", help="noise, half-lines, loss, unplug, silence or wrong-baud; repeatable."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the motion and the faults.")] = 0,
+) -> None:
+    """Be a virtual MPU6050 on a pseudo-terminal, which the other commands open like a device.
+
+    \b
+    bench gesture simulate --link /tmp/sensor              both gestures in turn, until Ctrl-C
+    bench gesture simulate --label LtoR --count 150 --people 5
+    bench gesture simulate --replay recordings/ana         recorded files, at their speed
+    bench gesture simulate --fault noise --fault half-lines=0.1
+    bench gesture simulate --link /tmp/sensor --fault unplug=10
+
+    \b
+    Faults, and what VALUE is:
+      noise=0.02         share of the lines with wrong bytes in them
+      half-lines=0.02    share of the lines whose end never comes
+      loss=0.02          share of the lines that never come
+      unplug=10          seconds until it is unplugged, for one second, again and again
+      silence=5          seconds until it says nothing more
+      wrong-baud=38400   the rate it sends at, whatever the reader believes
+
+    It prints its path on standard output, and what it does on standard error.
+    It moves only while somebody listens, after 3.5 s of rest to calibrate on.
+    """
+    from bench.gesture import simulating
+
+    simulating.simulate(
+        link=link,
+        labels=label,
+        people=range(person, person + people),
+        count=count,
+        replay=replay,
+        rate_hz=rate,
+        speed=speed,
+        trouble=fault or [],
+        seed=seed,
+    )

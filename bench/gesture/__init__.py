@@ -1,1 +1,1 @@
-"""Hand gestures of a six-axis sensor: from the wire to what is recognised."""
+"""Gestures of a hand that holds a six-axis sensor: from the serial line to windows of a fixed length."""

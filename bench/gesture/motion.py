@@ -13,8 +13,10 @@ Samples = npt.NDArray[np.float32]  # (n, 6), in the order of AXES
 
 @dataclass(frozen=True)
 class Recording:
-    """One movement: `samples` float32 (n, 6) at `rate_hz`; `person` and `session` None where the set doesn't tell;
-    `name` is unique in its set."""
+    """One movement: `samples` float32 (n, 6) at `rate_hz`; `person` and `session` None where the set doesn't tell.
+
+    `name` is unique in its set.
+    """
 
     name: str
     label: str
