@@ -2,6 +2,8 @@
 
 A plugin is `datasets/NAME/dataset.py` with `def samples(request: Request) -> list[Sample]`. It only names
 files (or writes them into `request.folder`); `bench.data` decodes them, splits them and keeps every form.
+Samples whose shape isn't `data.channels` squares of `data.image_size` tell it by `def shape(settings: Data)`, which
+returns (channels, height, width). A plugin of a sensor's axes has `HAS_AXES = True`.
 """
 
 from collections.abc import Callable
@@ -14,8 +16,9 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 
 @dataclass(frozen=True)
 class Sample:
-    """One image: `name` is unique and stable; `group` (a patient, say) stays on one side of the split.
+    """One image: `name` is unique and stable; `group` (a patient, say) can be a client of its own.
 
+    With `data.groups` a group stays on one side of the split, and the samples have the groups that were asked for.
     `split` is given only where the data set itself says which side a sample is on. `fault`, worded to follow the
     file's name, is given where the file may not even be opened: a link that leaves the source, say.
     """
@@ -40,6 +43,7 @@ class Request:
     folder: Path
     samples: int | None
     groups: str | None
+    axes: str
     film_size: int | None
     seed: int
     report: Progress

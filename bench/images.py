@@ -10,7 +10,7 @@ cv2.setNumThreads(1)  # an image is one thread's work: what reads them runs seve
 
 
 def read_image(path, shape):
-    """Return the image as uint8 of `shape` (channels, side, side). Raises ValueError where it can't be decoded."""
+    """Return the image as uint8 of `shape` (channels, height, width). Raises ValueError where it can't be decoded."""
     with open(path, "rb") as file:
         return decode(file.read(), shape)
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import draws
+from bench.errors import UserError
 from bench.spec import Model
 
 GROUPS = 8  # of channels, in group normalisation
@@ -30,7 +31,7 @@ class _Writer:
     """Writes layers one after another and keeps track of the shape between them."""
 
     def __init__(self, shape: tuple[int, ...], settings: Model):
-        self.shape = shape
+        self.given = self.shape = shape
         self.settings = settings
         self.layers: list[dict[str, Any]] = []
 
@@ -41,6 +42,11 @@ class _Writer:
         channels, height, width = self.shape
         name = f"conv{self._count('conv')}"
         self.layers.append({"kind": "conv", "name": name, "in": channels, "out": out, "kernel": kernel})
+        if min(height, width) < kernel:
+            raise UserError(
+                f"model.name: samples of {self.given[1]} x {self.given[2]} are too small for these convolutions;"
+                " mlp takes any"
+            )
         self.shape = (out, height - kernel + 1, width - kernel + 1)
         if self.settings.batch_norm:
             name = f"norm{self._count('norm')}"

@@ -50,6 +50,11 @@ class Data(Section):
     samples: Annotated[int, Field(ge=2)] | None = Field(None, description="use this many samples only")
     groups: str | None = Field(None, description="column whose groups (patients) stay on one side of the split")
     holdout: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="share held out for evaluation")
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="cross-validation instead of holdout: each sample, or group, is held out in one fold"
+    )
+    fold: Positive | None = Field(None, description="which of the folds is held out, from 1")
+    axes: Literal["all", "accelerometer", "gyroscope"] = Field("all", description="of a gesture: what is learned from")
     skip_bad: bool = Field(False, description="leave out files that can't be decoded, and record them")
 
     @model_validator(mode="after")
@@ -59,6 +64,15 @@ class Data(Section):
             raise ValueError('workers are the framework\'s; with them, loader must be "framework"')
         if self.loader == "gather" and self.form == "image-native":
             raise ValueError('form image-native is the framework\'s own decoder; with it, loader must be "framework"')
+        return self
+
+    @model_validator(mode="after")
+    def fold_is_one_of_them(self) -> Self:
+        """Refuse a fold without folds, and one that there isn't."""
+        if (self.folds is None) != (self.fold is None):
+            raise ValueError("folds says how many there are and fold which one is held out: give both or neither")
+        if self.folds is not None and self.fold is not None and self.fold > self.folds:
+            raise ValueError(f"fold must be at most folds ({self.folds})")
         return self
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY, refused
+from tests.conftest import ROOT, TINY, refused
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,23 @@ def test_a_wrong_argument_is_refused_in_one_line(bench, tmp_path, arguments, tol
         arguments = [*arguments, "--backends=reference"]
     refused(bench("run", *arguments, tiny=True), *told)
     assert not list(tmp_path.glob("runs/*/task-1/*/result.json"))
+
+
+def test_no_repeats_at_all_are_refused(bench):
+    told = "timing.repeats = 0: must be greater than or equal to 1"
+    refused(bench("run", "--repeats=0", "--backends=reference"), told)
+
+
+def test_two_backend_files_of_one_name_are_refused(bench, tmp_path):
+    text = (ROOT / "tests" / "fakes" / "crash.py").read_text()
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(text)
+    told = "one/mine.py and two/mine.py are both called mine: rename one file"
+    refused(bench("run", "--backends=one/mine.py,two/mine.py", tiny=True), told)
+    (tmp_path / "reference.py").write_text(text)
+    refused(bench("run", "--backends=reference,./reference.py", tiny=True), "both called reference: rename one file")
+    assert not list(tmp_path.glob("runs/*"))
 
 
 def xray(bench, source: Path, *more: str):

@@ -14,7 +14,7 @@ import pytest
 from bench import checkpoints, events, plugins, ratios, record, store
 from bench.jobs import Contender
 from bench.spec import Data, Timing
-from bench.table import tables
+from bench.table import shortened, tables
 from tests.conftest import ROOT, TINY
 from tests.test_faults import FAKES, alive, run_of, wait_for, wait_until
 from tests.test_reports import comparison
@@ -176,6 +176,17 @@ def test_every_process_warms_up_and_phases_are_the_first_ones():
     assert [one["round"] for one in cold["rounds"] if one["warmup"]] == [3], "a later process compiles anew"
 
 
+def test_a_later_process_s_first_evaluation_counts_as_the_others_do():
+    def process(first: int, *seconds: float) -> list[Any]:
+        own = [events.Evaluation(first + index, 0.5, 1.0, value) for index, value in enumerate(seconds)]
+        return [events.Started(1, "3.11", 1), *own]
+
+    assert entry([*process(1, 9.0, 1.0, 2.0)])["phases"]["evaluate_s"] == 12.0
+    resumed = entry([*process(1, 9.0, 1.0), *process(3, 8.0, 3.0)])
+    assert resumed["phases"]["evaluate_s"] == 9.0 + 1.0 + 3.0 + 2.0
+    assert entry([*process(1, 9.0), *process(2, 8.0)])["phases"]["evaluate_s"] == 18.0
+
+
 def test_rounds_are_paired_by_number_and_only_where_neither_warms_up():
     resumed = report_of("b", 1)
     resumed["rounds"] = [{**one, "seconds": 2.0 * one["seconds"], "warmup": n != 3} for n, one in
@@ -189,6 +200,14 @@ def test_a_table_tells_that_a_run_was_interrupted():
     told = "b, repeat 1: went on after round 2 in a new process, from its weights; its first round there kept apart"
     assert [note for note in notes if "went on" in note] == [f"{told} as well."]
     assert "the first 1 round kept apart" in notes[0]
+
+
+def test_a_large_grid_tells_it_too():
+    many = comparison(report_of("a", 1), report_of("b", 1, resumed_after=[2, 5]))
+    many["cells"] = [{**many["cells"][0], "name": f"clients {number}"} for number in range(1, 6)]
+    (table,) = [table for table in shortened(many) if table.title == "Interrupted and gone on with"]
+    assert table.rows[0] == ("b", "clients 1", "1", "2 and 5")
+    assert len(table.rows) == 5
 
 
 def test_events_are_taken_as_far_as_they_can_be_read(tmp_path: Path):

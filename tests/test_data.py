@@ -87,7 +87,7 @@ def test_a_split_is_stratified_and_keeps_groups_whole(dark, light, holdout, seed
         for label, count in (("dark", dark * size), ("light", light * size))
         for number in range(count)
     ]
-    is_test, _ = data.split(samples, holdout, "patient", seed)
+    is_test, _ = data.split(samples, spec.Data(holdout=holdout, groups="patient"), seed)
     sides: dict[str, set[bool]] = {}
     for sample, held in zip(samples, is_test, strict=True):
         sides.setdefault(sample.group, set()).add(bool(held))
@@ -96,7 +96,7 @@ def test_a_split_is_stratified_and_keeps_groups_whole(dark, light, holdout, seed
         own = [held for sample, held in zip(samples, is_test, strict=True) if sample.label == label]
         assert 0 < sum(own) < len(own)
         assert abs(sum(own) - holdout * count * size) <= size + 1
-    reverse, _ = data.split(samples[::-1], holdout, "patient", seed)
+    reverse, _ = data.split(samples[::-1], spec.Data(holdout=holdout, groups="patient"), seed)
     assert np.array_equal(reverse[::-1], is_test)
 
 

@@ -84,6 +84,15 @@ def test_a_square_that_failed_or_was_skipped_says_so():
     assert grid.is_finished(cell)
 
 
+def test_a_failed_probe_shows_until_a_repeat_tells_more():
+    (task,) = grids.tasks({})
+    grid, cell = Grid([task]), task.cells[0]
+    grid.ended(task.probes[1], Outcome("failed", "out of cheese", ()), None)
+    assert texts(grid, cell) == ["✗ probe", "·"]
+    grid.ended(task.repeats[0], grids.done(task.repeats[0]), 0.5)
+    assert texts(grid, cell) == ["✓ 50.0%", "·"]
+
+
 def test_cells_that_share_a_plan_are_probed_at_once():
     (task,) = grids.tasks({"data.form": ["memory", "packed"]})
     grid = Grid([task])

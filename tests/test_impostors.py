@@ -72,6 +72,14 @@ def test_every_private_impostor_is_tried():
     assert {path.stem for path in (ROOT / "tests" / "impostors" / "private").glob("*.py")} == set(PRIVATE)
 
 
+def test_a_backend_that_goes_on_from_other_weights_fails_the_interrupted_case(bench):
+    finished = bench("conformance", str(ROOT / "tests" / "fakes" / "keeps_rounded_weights.py"), "--only=interrupted")
+    assert finished.code == 1
+    assert "pass  unequal clients" in finished.out
+    assert "fail  interrupted: the final weights depend on an interruption" in finished.out
+    assert "interrupted on purpose, goes on after round 2" in finished.err
+
+
 def test_cohorts_of_the_conformance_suite_are_empty_small_and_large():
     """Only so do clipping, weights and divisors of a cohort show."""
     (cell,) = suite.experiment(["private by client: clipping"]).cells

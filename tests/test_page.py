@@ -14,6 +14,7 @@ import pytest
 
 from bench import plugins, stability
 from bench.charts import charts
+from bench.palette import colours, dashes
 from bench.words import words
 from tests.conftest import refused
 from tests.test_reports import comparison as one_cell
@@ -43,6 +44,25 @@ def hostile() -> dict:
     document["cells"][0]["name"] = EVIL
     document["cells"][0]["spec"]["data"]["source"] = EVIL
     return document
+
+
+def test_backends_of_one_colour_are_told_apart_by_their_lines():
+    colour = colours(["torch", "tff", "torch@2.12.0", "torch+compiled", "mine"])
+    assert colour["torch"] == colour["torch@2.12.0"] == colour["torch+compiled"]
+    assert dashes(colour) == {"torch": "-", "tff": "-", "torch@2.12.0": "--", "torch+compiled": ":", "mine": "-"}
+
+
+def test_without_a_warm_up_the_first_round_is_not_counted_twice():
+    def bars(**first: bool) -> dict[str, str]:
+        run = run_of("torch", 1)
+        run["rounds"][0].update(first)
+        run["phases"] |= {"first_round_s": 1.0, "train_s": 6.0}
+        (chart,) = [chart for chart in charts(one_cell(run)) if chart.name == "phases"]
+        return {row[0]: row[1] for row in chart.table.rows}
+
+    apart, together = bars(), bars(warmup=False)
+    assert float(apart["rounds after the first or the warm-up"].split()[0]) == 6.0
+    assert float(together["rounds after the first or the warm-up"].split()[0]) == 5.0
 
 
 @pytest.fixture(scope="module")

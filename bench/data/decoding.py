@@ -49,7 +49,7 @@ class Unusable(Exception):
 
 
 def read(entry: Entry, shape: tuple[int, int, int]) -> tuple[Decoded, npt.NDArray[np.uint8]]:
-    """Return the facts and the array, uint8 of `shape` (channels, side, side). Raises Unusable."""
+    """Return the facts and the array, uint8 of `shape` (channels, height, width). Raises Unusable."""
     if entry.sample.fault:
         raise Unusable(entry.sample.fault)
     try:

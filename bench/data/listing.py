@@ -27,12 +27,8 @@ class Listing:
     name: str
     settings: Data
     seed: int
+    shape: tuple[int, int, int]  # of a sample: channels, height, width
     entries: tuple[Entry, ...]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of a sample: channels, side, side."""
-        return (self.settings.channels, self.settings.image_size, self.settings.image_size)
 
     @property
     def folder(self) -> Path:
@@ -50,6 +46,9 @@ class Listing:
             "samples": settings.samples,
             "groups": settings.groups,
             "holdout": settings.holdout,
+            "folds": settings.folds,
+            "fold": settings.fold,
+            "axes": settings.axes,
             "skip_bad": settings.skip_bad,
             "film_size": settings.film_size,
             "seed": self.seed,
@@ -91,15 +90,26 @@ def source_path(settings: Data) -> Path | None:
 
 def listed(plugin: ModuleType, name: str, settings: Data, seed: int, report: Progress) -> Listing:
     """Ask the plugin for the samples. Raises UserError for a source that can't be read or two samples of one name."""
+    if settings.axes != "all" and not getattr(plugin, "HAS_AXES", False):
+        raise UserError(f"data.axes = {settings.axes}: the samples of {name} have no such axes; allowed is all")
     source = source_path(settings)
     try:
         generated = home() / f"{name}-files-{_generated_key(source, settings, seed)}"
-        request = Request(source, generated, settings.samples, settings.groups, settings.film_size, seed, report)
+        request = Request(
+            source, generated, settings.samples, settings.groups, settings.axes, settings.film_size, seed, report
+        )
         samples = sorted(plugin.samples(request), key=lambda sample: sample.name)
     except OSError as error:
         raise UserError(f"{quoted(error.filename or name)}: {error.strerror or error}") from error
     _refuse_twins(samples)
-    return Listing(name, settings, seed, tuple(Entry.of(sample) for sample in samples))
+    return Listing(name, settings, seed, _shape(plugin, settings), tuple(Entry.of(sample) for sample in samples))
+
+
+def _shape(plugin: ModuleType, settings: Data) -> tuple[int, int, int]:
+    if hasattr(plugin, "shape"):
+        channels, height, width = plugin.shape(settings)
+        return channels, height, width
+    return settings.channels, settings.image_size, settings.image_size
 
 
 def _generated_key(source: Path | None, settings: Data, seed: int) -> str:

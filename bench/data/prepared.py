@@ -21,8 +21,8 @@ from bench.data.wording import counted, losses, quoted, some
 class Prepared:
     """A prepared data set. `pixels` is the sha256 of packed.npy's samples, `digest` of samples, labels and split.
 
-    `skipped` has (name, reason) of the files that were left out, `notes` (name, what) of those of which decoding
-    loses something.
+    `groups` tells whose each sample is, where the set does; `skipped` has (name, reason) of the files left out,
+    `notes` (name, what) of those of which decoding loses something.
     """
 
     folder: Path
@@ -34,6 +34,7 @@ class Prepared:
     pixels: str
     digest: str
     split_by: str
+    groups: tuple[str | None, ...]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
 
@@ -92,6 +93,7 @@ def load(folder: Path) -> Prepared:
         pixels=manifest["pixels"],
         digest=manifest["digest"],
         split_by=manifest["split_by"],
+        groups=tuple(row.group for row in rows(manifest)),
         skipped=tuple((name, reason) for name, reason in manifest["skipped"]),
         notes=tuple((name, what) for name, what in manifest["notes"]),
     )

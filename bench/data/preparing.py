@@ -73,9 +73,7 @@ def _build(folder: Path, listing: Listing, report: Progress) -> None:
         good, bad = _decode(working, listing.entries, report)
         _refuse_bad(good, bad, listing)
         classes = _classes([one.entry.sample for one in good])
-        is_test, split_by = split(
-            [one.entry.sample for one in good], listing.settings.holdout, listing.settings.groups, listing.seed
-        )
+        is_test, split_by = split([one.entry.sample for one in good], listing.settings, listing.seed)
         labels = np.array([classes.index(one.entry.sample.label) for one in good], np.int64)
         pixels = _pack(working, good, report)
     digest = pixels.copy()

@@ -105,7 +105,7 @@ def _sides_to_be(listing: Listing, good: Mapping[str, _Good]) -> dict[str, str]:
     """Which side each sample would be on; none where the source can't be split."""
     samples = [one.entry.sample for one in good.values()]
     try:
-        is_test, _ = split(samples, listing.settings.holdout, listing.settings.groups, listing.seed)
+        is_test, _ = split(samples, listing.settings, listing.seed)
     except UserError:
         return {}
     return {sample.name: "test" if held else "train" for sample, held in zip(samples, is_test, strict=True)}

@@ -55,7 +55,7 @@ class Forecast:
         told = sum(event.seconds for event in outcome.events if isinstance(event, TIMED))
         seconds = told if reused else self.clock() - self.begun
         processes = sum(isinstance(event, events.Started) for event in outcome.events)
-        is_whole = outcome.status == "done" and processes == 1
+        is_whole = outcome.status == "done" and not self.resumed and processes < 2
         if is_whole:
             for key in self.keys[job.folder]:
                 self.taken.setdefault(key, []).append(seconds)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -132,7 +132,12 @@ def read(folder: Path) -> list[Recording]:
             raise UserError(f"{path}: holds {len(parts)} recordings rather than one gesture")
         found.append(
             Recording(
-                f"{folder.name}/{path.stem}", name["label"], parts[0][0], facts["rate_hz"], facts["person"], folder.name
+                f"{folder.name}/{path.stem}",
+                name["label"],
+                parts[0].samples,
+                facts["rate_hz"],
+                facts["person"],
+                folder.name,
             )
         )
     return found
@@ -143,11 +148,20 @@ def sessions(folder: Path) -> list[Path]:
     return sorted(path.parent for path in (*folder.glob("session.json"), *folder.glob("*/session.json")))
 
 
-def read_csv(path: Path) -> list[tuple[Samples, float | None]]:
+class Part(NamedTuple):
+    """Samples float32 (n, 6) without a gap; what a set's own columns say of them, None where they don't."""
+
+    samples: Samples
+    rate_hz: float | None
+    label: str | None
+    number: str | None
+
+
+def read_csv(path: Path) -> list[Part]:
     """The recordings in any CSV whose header names the six axes, with their rates where a time column tells.
 
-    A blank line, or another number in a column `gesture_num`, begins another recording. A missing value, NaN or a
-    line of another length is a UserError with its line.
+    A blank line, or another value in a column `gesture_num`, begins another recording; a clock that jumps, another part
+    of the same. A missing value, NaN or a line of another length is a UserError with its line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -161,27 +175,40 @@ def read_csv(path: Path) -> list[tuple[Samples, float | None]]:
     columns = [names.index(axis) for axis in AXES]
     clock, scale = next(((names.index(name), unit) for name, unit in _CLOCKS if name in names), (None, 1.0))
     restart = names.index("gesture_num") if "gesture_num" in names else None
+    kind = names.index("gesture") if "gesture" in names else None
     parts: list[list[tuple[float, list[float]]]] = [[]]
+    told: list[tuple[str | None, str | None]] = [(None, None)]
     before = None
     for number, row in enumerate(csv.reader(lines[1:]), 2):
         if not any(field.strip() for field in row):
             parts.append([])
+            told.append((None, None))
             continue
         if len(row) != len(names):
             raise UserError(f"{path}: line {number} has {len(row)} fields rather than {len(names)}")
         mark = None if restart is None else row[restart]
         if mark != before:
             parts.append([])
+            told.append((None, None))
             before = mark
         values = [_number(row[column], path, number, names[column]) for column in columns]
         at = math.nan if clock is None or not row[clock].strip() else _number(row[clock], path, number, names[clock])
+        if parts[-1] and abs(at * scale - parts[-1][-1][0]) >= JUMP_S:
+            parts.append([])
+            told.append((None, None))
+        told[-1] = (None if kind is None else row[kind], mark)
         parts[-1].append((at * scale, values))
-    found = [(np.array([values for _, values in part], np.float32), _rate(part)) for part in parts if part]
+    found = [
+        Part(np.array([values for _, values in part], np.float32), _rate(part), *own)
+        for part, own in zip(parts, told, strict=True)
+        if part
+    ]
     if not found:
         raise UserError(f"{path}: holds no sample")
     return found
 
 
+JUMP_S = 1.0  # between two samples: not a recording any more, but two
 _CLOCKS = (("time_s", 1.0), ("timestamp", 0.001))
 
 
@@ -211,7 +238,7 @@ def to_replay(source: Path) -> list[Recording]:
     found = []
     for path in paths:
         name = _FILE.fullmatch(path.name)
-        for number, (samples, rate_hz) in enumerate(read_csv(path), 1):
-            label = name["label"] if name else path.stem
-            found.append(Recording(f"{path.name} {number}", label, samples, rate_hz or RATE_HZ))
+        for number, part in enumerate(read_csv(path), 1):
+            label = name["label"] if name else part.label or path.stem
+            found.append(Recording(f"{path.name} {number}", label, part.samples, part.rate_hz or RATE_HZ))
     return found

@@ -153,13 +153,15 @@ def segments(samples: Samples, rate_hz: float = RATE_HZ, threshold: float | None
     if len(samples) == 0:
         return []
     segmenter = Segmenter(threshold, rate_hz)
-    segmenter.calibrate(_quietest(samples, _samples(CALIBRATION_S, rate_hz)))
+    segmenter.calibrate(quietest(samples, rate_hz))
     found = [segment for values in samples.tolist() if (segment := segmenter.push(values)) is not None]
     last = segmenter.finish()
     return [*found, last] if last is not None else found
 
 
-def _quietest(samples: Samples, length: int) -> Samples:
+def quietest(samples: Samples, rate_hz: float = RATE_HZ) -> Samples:
+    """Return the second of float (n, 6) samples in which they vary least; all of fewer."""
+    length = _samples(CALIBRATION_S, rate_hz)
     steps = range(0, max(1, len(samples) - length + 1), max(1, length // 4))
     scale = np.array([FULL_G] * 3 + [FULL_DPS] * 3)
     return min((samples[at : at + length] for at in steps), key=lambda part: float((part / scale).var(0).sum()))
