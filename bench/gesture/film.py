@@ -1,6 +1,7 @@
 """Frames of the live plot as a file: a film by ffmpeg, an animation by Pillow, or the last frame as a picture."""
 
 import io
+import itertools
 import queue
 import shutil
 import subprocess
@@ -114,7 +115,7 @@ class Animation:
             raise UserError(f"--save {self._path}: no frame was drawn")
         times = [time_s for _, time_s in self._frames] + [max(end_s, self._frames[-1][1])]
         ticks = [round(100 * (time_s - times[0])) for time_s in times]
-        durations = [10 * max(2, after - before) for before, after in zip(ticks, ticks[1:], strict=False)]
+        durations = [10 * max(2, after - before) for before, after in itertools.pairwise(ticks)]
         images = self._images()
         first = next(images)
         content = io.BytesIO()

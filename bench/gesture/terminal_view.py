@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN = "_.-=oO0#"  # where the terminal has no blocks
 STYLES = ("blue", "red", "green")
-LEFT, RIGHT = 11, 13
+LEFT, RIGHT = 11, 16
 
 
 def render(live: "Live", width: int, is_utf8: bool, frames_hz: float) -> Group:
@@ -40,7 +40,7 @@ def render(live: "Live", width: int, is_utf8: bool, frames_hz: float) -> Group:
     told = f"{live.segmenter.energy:8.2f}" + (f" of {threshold:.2f}" if threshold is not None else "")
     shown = Text(f"{'energy':>{LEFT - 2}}  ")
     shown.append(drawn, "bold" if live.segmenter.is_moving else "")
-    shown.append(told[-RIGHT - 2 :])
+    shown.append(f" {told}")
     shown.no_wrap = True
     tally = live.tally
     state = (

@@ -1,4 +1,4 @@
-"""`bench gesture watch`: the live plot in a window, into a file, or on the terminal; reading never waits for drawing."""
+"""`bench gesture watch`: the live plot in a window, a file, or the terminal; reading never waits for drawing."""
 
 import os
 import sys
