@@ -10,9 +10,12 @@ app = typer.Typer(
     help="""Hand gestures of a six-axis sensor, an MPU6050 on a serial port.
 
     \b
-    bench gesture ports                                which ports there are
-    bench gesture simulate --link /tmp/sensor          a virtual sensor, if you have none
+    bench gesture ports                           which ports there are
+    bench gesture simulate --link /tmp/sensor     a virtual sensor
     bench gesture record --port /tmp/sensor --label LtoR --count 150
+    bench gesture train --out model.npz                a classifier, from the simulator's movements
+    bench gesture watch --port /tmp/sensor             see it move
+    bench gesture classify --port /tmp/sensor --model model.npz
 
     Firmware, wiring, the lines on the wire and the files: docs/gesture.md.
     """,
@@ -30,6 +33,7 @@ Threshold = Annotated[
         help="Energy above which the sensor moves; 1 is 1 g or 250 deg/s. Without it, from a second at rest.",
     ),
 ]
+Rate = Annotated[float, typer.Option(min=1, max=100_000, help="Samples a second that the sensor sends.")]
 Patience = Annotated[
     float, typer.Option(min=0.5, max=86400, help="Seconds to wait for a sensor that is silent or unplugged.")
 ]
@@ -136,9 +140,9 @@ def simulate(
     """Be a virtual MPU6050 on a pseudo-terminal, which the other commands open like a device.
 
     \b
-    bench gesture simulate --link /tmp/sensor              both gestures in turn, until Ctrl-C
+    bench gesture simulate --link /tmp/sensor     both gestures in turn
     bench gesture simulate --label LtoR --count 150 --people 5
-    bench gesture simulate --replay recordings/ana         recorded files, at their speed
+    bench gesture simulate --replay FOLDER        recorded files, at their speed
     bench gesture simulate --fault noise --fault half-lines=0.1
     bench gesture simulate --link /tmp/sensor --fault unplug=10
 
@@ -147,7 +151,7 @@ def simulate(
       noise=0.02         share of the lines with wrong bytes in them
       half-lines=0.02    share of the lines whose end never comes
       loss=0.02          share of the lines that never come
-      unplug=10          seconds until it is unplugged, for one second, again and again
+      unplug=10          seconds until it is unplugged, for 1 s, repeatedly
       silence=5          seconds until it says nothing more
       wrong-baud=38400   the rate it sends at, whatever the reader believes
 
@@ -167,3 +171,101 @@ def simulate(
         trouble=fault or [],
         seed=seed,
     )
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(metavar="MODEL.npz", help="The file to write.")],
+    source: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Recordings; without it the simulator's, 150 of each gesture."),
+    ] = None,
+    axes: Annotated[str, typer.Option(help="all, accelerometer or gyroscope.")] = "all",
+    seed: Annotated[int, typer.Option(min=0, help="Of the folds, and of the simulator's movements.")] = 0,
+) -> None:
+    """Train the study's PCA + SVM, and tell how well it recognises what it never saw.
+
+    \b
+    bench gesture train --out model.npz                          from the simulator's movements
+    bench gesture train --source recordings --out model.npz      from your own
+
+    Each person is held out in turn, where there are several; else each session;
+    else shuffled folds. Scaling and PCA are fitted, and components, C and gamma
+    chosen, on the rest alone. The file holds plain arrays, described in
+    docs/gesture.md, and needs no scikit-learn to be used.
+    """
+    from bench.gesture import train_display
+
+    train_display.train(source, out, axes, seed)
+
+
+@app.command()
+def watch(
+    port: SensorPort,
+    model: Annotated[
+        Path | None, typer.Option(metavar="MODEL.npz", help="Also tell the gestures, by what train made.")
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="No window: a film, out.mp4 or out.gif, or the last frame, out.png."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.5, max=86400, help="Stop after so long; with --save 10 without it.")
+    ] = None,
+    terminal: Annotated[bool, typer.Option("--terminal", help="Draw in the terminal, as over ssh.")] = False,
+    baud: Baud = 115200,
+    threshold: Threshold = None,
+    patience: Patience = 20.0,
+    rate: Rate = 100.0,
+) -> None:
+    """Watch the six axes live, the energy with its threshold, and the movements cut out.
+
+    \b
+    bench gesture watch --port /dev/ttyUSB0
+    bench gesture watch --port /tmp/sensor --model model.npz
+    bench gesture watch --port /tmp/sensor --save out.gif --seconds 10
+
+    A window, 30 frames a second; where there is no display, the terminal. How many
+    frames were really drawn is told at the end. Close the window or Ctrl-C to end.
+
+    Exit codes: 0 watched; 1 the sensor was lost on the way; 2 bad input, or nothing
+    that could be read came; 130 interrupted before --seconds were over.
+    """
+    from bench.gesture import watching
+
+    if save is not None and seconds is None:
+        seconds = 10.0
+    code = watching.watch(port, model, baud, threshold, patience, rate, save, seconds, terminal)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def classify(
+    port: SensorPort,
+    model: Annotated[Path, typer.Option(metavar="MODEL.npz", help="What bench gesture train made.")],
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many gestures.")] = None,
+    say: Annotated[bool, typer.Option("--say", help="Also speak, by spd-say, espeak or say.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line a gesture.")] = False,
+    baud: Baud = 115200,
+    threshold: Threshold = None,
+    patience: Patience = 20.0,
+    rate: Rate = 100.0,
+) -> None:
+    """Say which gesture it was, with how likely that is, as soon as it has ended.
+
+    \b
+    bench gesture classify --port /dev/ttyUSB0 --model model.npz
+    bench gesture classify --port /tmp/sensor --model model.npz --count 10 --json
+
+    The latency counts from the last sample of the movement: first the stillness
+    that makes sure that it ended, then the answer. Ctrl-C ends it.
+
+    Exit codes: 0 done; 1 the sensor was lost on the way; 2 bad input, or nothing
+    that could be read came; 130 interrupted before there were --count.
+    """
+    from bench.gesture import classifying
+
+    code = classifying.classify(port, model, baud, threshold, patience, rate, count, say, as_json)
+    if code:
+        raise typer.Exit(code)

@@ -169,6 +169,36 @@ def test_a_centralised_method_has_no_conformance_to_show(bench):
     refused(bench("conformance", "sklearn"), "centralised")
 
 
+def test_gestures_end_to_end_in_small(bench):
+    """People held out and shuffled, two choices of axes, two folds: pooled, told apart, exit 0."""
+    small = {
+        "data.samples": 40, "data.axes": "[accelerometer,gyroscope]", "data.folds": 2, "data.fold": "[1,2]",
+        "federation.rounds": 2, "timing.evaluate_every": 2, "federation.partition": "iid",
+    }  # fmt: skip
+    done = bench(
+        "run", "gesture", "--json", "--backends=reference,sklearn", *(f"--set={k}={v}" for k, v in small.items())
+    )
+    assert done.code == 0, done.err
+    told = done.document
+    found = pools(told)
+    told_apart = itertools.product(("person held out", "shuffled"), ("accelerometer", "gyroscope"))
+    assert [(pool.split, pool.axes) for pool in found] == list(told_apart)
+    for pool in found:
+        assert pool.backends() == ["reference", "sklearn"]
+        assert len(pool.predictions("sklearn")) == 40, "every sample is held out once"
+    assert [one["axes"] for one in told["scatter"]] == ["accelerometer", "gyroscope"]
+    assert all(len(one["points"]) == 40 and len(one["groups"]) == 5 for one in told["scatter"])
+    for pool in found:
+        first, second = (set(cell["held_out"]["samples"]) for cell in pool.cells)
+        assert not first & second
+
+
+def test_people_are_clients_and_their_number_is_told(bench):
+    own = ("--set=data.samples=40", "--set=data.fold=1", "--set=data.axes=all", "--set=federation.partition=groups")
+    wrong = bench("run", "gesture", "--dry-run", "--backends=sklearn", *own, "--set=federation.clients=7")
+    refused(wrong, "federation.clients = 7", "must be 4")
+
+
 def test_folds_are_pooled_and_each_sample_counts_once():
     told = document({("all", None, "torch"): {0, 1, 2, 3}})
     (pool,) = pools(told)

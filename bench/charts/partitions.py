@@ -15,10 +15,11 @@ PANEL_INCHES = 1.7
 
 def chart(comparison: Mapping[str, Any]) -> Chart | None:
     """Return a square a client and class, darker where more is held; None for a run that didn't record it."""
-    found = comparison.get("partitions") or {}
+    recorded = comparison.get("partitions") or {}
+    names = _names(comparison)
+    found = {digest: own for digest, own in recorded.items() if digest in names}
     if not found:
         return None
-    names = _names(comparison)
     drawn = [(names[digest], own["classes"], own["counts"]) for digest, own in found.items()]
     columns = 1 if len(drawn) == 1 else 2
     rows = -(-len(drawn) // columns)
@@ -38,13 +39,15 @@ def chart(comparison: Mapping[str, Any]) -> Chart | None:
 
 
 def _names(comparison: Mapping[str, Any]) -> dict[str, str]:
-    """By the digest of a partition, what it is in words."""
+    """By the digest of a partition, what it is in words; of a cross-validation only the first fold's."""
     found: dict[str, str] = {}
     for cell in comparison["cells"]:
+        if (cell["spec"].get("data", {}).get("fold") or 1) > 1:
+            continue
         own = cell["spec"]["federation"]
         kind = own["partition"]
         classes = f"{own['classes_per_client']} class{'es' if own['classes_per_client'] > 1 else ''} each"
-        words = {"classes": classes, "dirichlet": f"Dirichlet {own['alpha']:g}", "iid": "IID"}
+        words = {"classes": classes, "dirichlet": f"Dirichlet {own['alpha']:g}", "iid": "IID", "groups": "a group each"}
         clients = f"{own['clients']} client{'s' if own['clients'] > 1 else ''}"
         found.setdefault(cell["digests"]["partition"], f"{clients}, {words.get(kind, kind)}")
     return found
