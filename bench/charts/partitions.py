@@ -16,7 +16,7 @@ PANEL_INCHES = 1.7
 def chart(comparison: Mapping[str, Any]) -> Chart | None:
     """Return a square a client and class, darker where more is held; None for a run that didn't record it."""
     recorded = comparison.get("partitions") or {}
-    names = _names(comparison)
+    names = _names(comparison) if recorded else {}
     found = {digest: own for digest, own in recorded.items() if digest in names}
     if not found:
         return None
