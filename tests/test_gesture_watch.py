@@ -202,7 +202,7 @@ def test_watch_saves_a_picture_and_an_animation_of_a_virtual_sensor(bench: Calla
         assert " frames in 6.5 s" in seen.err
         again = bench("gesture", "watch", "--port", sensor.port, "--save", "out.gif", "--seconds", "1")
         assert again.code == 0, again.err
-        lines = bench("gesture", "watch", "--port", sensor.port, "--seconds", "7", env={"DISPLAY": ""})
+        lines = bench("gesture", "watch", "--port", sensor.port, "--seconds", "9.5", env={"DISPLAY": ""})
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (1000, 640)
     with Image.open(tmp_path / "out.gif") as moving:
