@@ -10,8 +10,8 @@ app = typer.Typer(
     help="""Hand gestures of a six-axis sensor, an MPU6050 on a serial port.
 
     \b
-    bench gesture ports                                which ports there are
-    bench gesture simulate --link /tmp/sensor          a virtual sensor, if you have none
+    bench gesture ports                           which ports there are
+    bench gesture simulate --link /tmp/sensor     a virtual sensor
     bench gesture record --port /tmp/sensor --label LtoR --count 150
     bench gesture train --out model.npz                a classifier, from the simulator's movements
     bench gesture watch --port /tmp/sensor             see it move
@@ -140,9 +140,9 @@ def simulate(
     """Be a virtual MPU6050 on a pseudo-terminal, which the other commands open like a device.
 
     \b
-    bench gesture simulate --link /tmp/sensor              both gestures in turn, until Ctrl-C
+    bench gesture simulate --link /tmp/sensor     both gestures in turn
     bench gesture simulate --label LtoR --count 150 --people 5
-    bench gesture simulate --replay recordings/ana         recorded files, at their speed
+    bench gesture simulate --replay FOLDER        recorded files, at their speed
     bench gesture simulate --fault noise --fault half-lines=0.1
     bench gesture simulate --link /tmp/sensor --fault unplug=10
 
@@ -151,7 +151,7 @@ def simulate(
       noise=0.02         share of the lines with wrong bytes in them
       half-lines=0.02    share of the lines whose end never comes
       loss=0.02          share of the lines that never come
-      unplug=10          seconds until it is unplugged, for one second, again and again
+      unplug=10          seconds until it is unplugged, for 1 s, repeatedly
       silence=5          seconds until it says nothing more
       wrong-baud=38400   the rate it sends at, whatever the reader believes
 

@@ -1,5 +1,6 @@
 """A virtual MPU6050: it sends what a motion would make the sensor say, on a pseudo-terminal, at a steady rate."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,7 +46,6 @@ class VirtualSensor:
         self._speed, self._report, self._pieces = speed, report, pieces
         self._piece = next(pieces, Piece(np.array([[0, 0, 1, 0, 0, 0]], np.float32), RATE_HZ, ""))
         self._at = 0  # the next sample of the piece
-        self._is_done = False
         self._calm = 0  # samples of rest that are still due
         self._counter = 0
         self._heard_s = 0.0
@@ -59,7 +59,7 @@ class VirtualSensor:
             if not self._terminal.is_heard():
                 if was_heard:
                     self._report("nobody listens any more")
-                    if self._is_done:
+                    if self._is_all_told():
                         return self.sent
                 was_heard = False
                 time.sleep(LOOK_S)
@@ -78,7 +78,7 @@ class VirtualSensor:
         time.sleep(LOOK_S)  # the reader is still setting the port up, and throws away what comes meanwhile
         self._counter = 0  # as an Arduino that is opened
         self._put(HELLO)
-        self._calm = round(CALM_S * self._piece.rate_hz)
+        self._calm = round(CALM_S * self._piece.rate_hz * self._speed)
         self._next_s = time.monotonic()
 
     def _step(self) -> None:
@@ -97,7 +97,6 @@ class VirtualSensor:
         while self._at == len(self._piece.samples):
             fresh = next(self._pieces, None)
             if fresh is None:
-                self._is_done = True
                 return self._held()
             self._piece, self._at = fresh, 0
         if self._at == 0 and self._piece.told:
@@ -105,6 +104,14 @@ class VirtualSensor:
         self._at += 1
         values: list[float] = self._piece.samples[self._at - 1].tolist()
         return values
+
+    def _is_all_told(self) -> bool:
+        """Whether no movement is to come: a reader may leave within the rest after the last."""
+        for piece in self._pieces:
+            if piece.told:
+                self._pieces = itertools.chain([piece], self._pieces)
+                return False
+        return True
 
     def _held(self) -> list[float]:
         at = min(self._at, len(self._piece.samples) - 1)
