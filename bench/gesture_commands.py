@@ -13,8 +13,8 @@ app = typer.Typer(
     bench gesture ports                           which ports there are
     bench gesture simulate --link /tmp/sensor     a virtual sensor
     bench gesture record --port /tmp/sensor --label LtoR --count 150
-    bench gesture train --out model.npz                a classifier, from the simulator's movements
-    bench gesture watch --port /tmp/sensor             see it move
+    bench gesture train --out model.npz           a classifier
+    bench gesture watch --port /tmp/sensor        see it move
     bench gesture classify --port /tmp/sensor --model model.npz
 
     Firmware, wiring, the lines on the wire and the files: docs/gesture.md.

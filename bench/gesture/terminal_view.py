@@ -47,7 +47,12 @@ def render(live: "Live", width: int, is_utf8: bool, frames_hz: float) -> Group:
         f"{live.sample_hz:.0f} samples/s, {frames_hz:.0f} frames/s; {live.count} movements,"
         f" {tally.lost} lost, {tally.broken} broken, {tally.reconnects} reconnected; Ctrl-C ends"
     )
-    return Group(*lines, shown, _marks(live, columns), Text(state, "dim", no_wrap=True, overflow="ellipsis"))
+    return Group(
+        *lines,
+        shown,
+        _marks(live, columns),
+        Text(state, "dim", no_wrap=True, overflow="ellipsis" if is_utf8 else "crop"),
+    )
 
 
 def spark(

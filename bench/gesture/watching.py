@@ -170,9 +170,9 @@ def _loop(live: Live, pace: Pace, show: SHOWN, seconds: float | None) -> None:
     while seconds is None or stream.now_s - pace.began_s < seconds:
         due_s = pace.due_s(stream.now_s)
         live.read(due_s)
-        pace.count(stream.now_s)
         if not show(live, stream.now_s):
             return
+        pace.count(stream.now_s)
 
 
 def _window(say: Callable[[str], None]) -> str | None:
