@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.gesture import motions, physics
 from bench.gesture.motion import Samples
 from bench.gesture.segment import Segment, Segmenter, segments
 from tests.conftest import REAL_DATA
@@ -102,6 +103,19 @@ def test_segments_are_in_order_apart_and_inside(seed, sigma, threshold):
     edges = [edge for segment in found for edge in (segment.start, segment.stop)]
     assert edges == sorted(edges)
     assert all(0 <= segment.start < segment.stop <= 1500 for segment in found)
+
+
+def test_each_simulated_gesture_is_cut_once():
+    stream = np.random.default_rng(0)
+    segmenter = Segmenter()
+    calm = motions.Piece(physics.rest(350, 0, stream), 100.0, "")
+    at, spans, found = 0, [], []
+    for piece in (calm, *motions.simulated(physics.LABELS, range(5), stream, count=150)):
+        spans += [(at, at + len(piece.samples))] if piece.told else []
+        at += len(piece.samples)
+        found += [segment for values in piece.samples.tolist() if (segment := segmenter.push(values))]
+    assert len(found) == len(spans) == 150
+    assert all(start <= cut.start and cut.stop <= stop for cut, (start, stop) in zip(found, spans, strict=True))
 
 
 def real() -> dict[tuple[str, str, str], Samples]:
