@@ -242,6 +242,16 @@ def test_lost_lines_leave_a_gap_in_the_clock():
     assert np.diff(gapped.times).max() == pytest.approx(0.06) and cutter.dropped == 0
 
 
+def test_what_is_kept_is_less_the_bias():
+    values = recorded((300, 400))
+    (plain,), cutter = cut(samples_of(values))
+    biased = values.copy()
+    biased[:, 3:] += (18.7, -3.0, 1.0)
+    (freed,), other = cut(samples_of(biased))
+    assert np.abs(np.subtract(other.segmenter.bias, cutter.segmenter.bias) - (18.7, -3.0, 1.0)).max() < 0.5
+    assert np.allclose(freed.samples, plain.samples, atol=0.5)
+
+
 def test_a_gesture_with_a_hole_is_left_out():
     found, cutter = cut(samples_of(recorded((300, 400), (700, 800)), range(340, 370)))
     assert len(found) == 1 and cutter.dropped == 1

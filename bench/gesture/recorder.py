@@ -23,7 +23,7 @@ PATIENCE_FOR_REST_S = 10.0  # after this long it is said that the sensor isn't s
 
 @dataclass(frozen=True)
 class Cut:
-    """A gesture: `times` in s from its onset, `samples` float32 (n, 6), and its greatest `energy`."""
+    """A gesture: `times` in s from its onset, `samples` float32 (n, 6) less the gyroscope's bias, greatest `energy`."""
 
     times: list[float]
     samples: Samples
@@ -56,7 +56,9 @@ class Cutter:
         first = self._pushed - len(self._kept)
         kept = list(self._kept)[max(0, found.start - first) : found.stop - first]
         times = [(clock - kept[0][0]) / self.rate_hz for clock, _, _ in kept]
-        return Cut(times, np.array([values for _, values, _ in kept], np.float32), max(energy for *_, energy in kept))
+        samples = np.array([values for _, values, _ in kept], np.float32)
+        samples[:, 3:] -= np.array(self.segmenter.bias, np.float32)
+        return Cut(times, samples, max(energy for *_, energy in kept))
 
     def _begin(self, threshold: float | None) -> None:
         self.segmenter = Segmenter(threshold, self.rate_hz)
