@@ -14,7 +14,10 @@ from tests.conftest import ROOT, TINY, refused
     [
         (
             ["--backends=torhc"],
-            ["unknown backend 'torhc': did you mean torch?", "reference, syft-0.2, syft-0.5, syft-0.9, tff, torch"],
+            [
+                "unknown backend 'torhc': did you mean torch?",
+                "reference, sklearn, syft-0.2, syft-0.5, syft-0.9, tff, torch",
+            ],
         ),
         (["--backends=./absent.py"], ["./absent.py: no such file"]),
         (["--backends="], ["name at least one"]),
