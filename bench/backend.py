@@ -96,7 +96,7 @@ class Backend:
 
     def count_noise(self, work):
         """Count in the noise of this round, which an earlier process of an interrupted job has added."""
-        raise NotImplementedError
+        raise NotImplementedError("a backend with privacy that goes on from a checkpoint needs count_noise")
 
     def weights(self):
         """Return the current canonical weights, or None where the method has none."""

@@ -192,7 +192,7 @@ def train(
     Each person is held out in turn, where there are several; else each session;
     else shuffled folds. Scaling and PCA are fitted, and components, C and gamma
     chosen, on the rest alone. The file holds plain arrays, described in
-    docs/gesture.md, and needs no scikit-learn to be used.
+    docs/gesture-live.md, and needs no scikit-learn to be used.
     """
     from bench.gesture import train_display
 

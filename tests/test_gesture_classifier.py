@@ -89,6 +89,14 @@ def test_nobody_is_trained_on_and_tested() -> None:
         assert not {groups[place] for place in train} & {groups[place] for place in test}
 
 
+def test_what_is_told_is_what_was_held_out() -> None:
+    rng = np.random.default_rng(4)
+    labels = ["left"] * 8 + ["right"] * 8
+    inputs = rng.normal(0, 1, (16, 30)) + np.repeat([[0.0], [3.0]], 8, axis=0)
+    assert training.check(inputs, labels, ["a"] * 8 + ["b"] * 8, "session").by == "shuffled", "a session a label"
+    assert training.check(inputs, labels, ["a", "b"] * 8, "session").by == "session"
+
+
 def test_what_is_fitted_and_chosen_never_sees_the_held_out_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     own = recordings()
     inputs = classifier.flattened([recording.samples for recording in own], "all", 64)

@@ -271,7 +271,7 @@ def test_what_is_written_is_read(tmp_path_factory, count, seed):
     samples = np.random.default_rng(seed).normal(0, 50, (count, 6)).astype(np.float32)
     path = tmp_path_factory.mktemp("gesture") / "x-0001.csv"
     recording.write_whole(path, recording.to_csv([number / 100 for number in range(count)], samples))
-    ((read, rate),) = recording.read_csv(path)
+    ((read, rate, _, _),) = recording.read_csv(path)
     assert np.abs(read - samples).max() < 1e-4
     assert rate is None if count == 1 else rate == pytest.approx(100)
 

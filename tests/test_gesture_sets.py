@@ -10,7 +10,7 @@ from bench.errors import UserError
 from bench.gesture import recording, sets
 from bench.gesture.cutting import LONGEST, movement
 from bench.gesture.motion import AXES
-from bench.gesture.physics import rest
+from bench.gesture.physics import gesture, rest
 from bench.gesture.windows import window
 from tests.conftest import REAL_DATA
 
@@ -104,9 +104,9 @@ def test_recordings_with_rest_one_movement_each(tmp_path: Path, end):
     write(tmp_path / "b.csv", HEAD, *first, *rows(still(400), "idle", 2), end=end)
     found = sets.read(tmp_path, 0)
     assert [(one.label, one.session, one.name) for one in found] == [
-        ("left", "a", "a-1"),
-        ("left", "a", "a-2"),
-        ("right", "b", "b-1"),
+        ("left", "a", "a-left-1"),
+        ("left", "a", "a-left-2"),
+        ("right", "b", "b-right-1"),
     ]
     assert all(70 <= len(one.samples) <= 240 for one in found)
 
@@ -188,3 +188,21 @@ def test_another_sensor_cut_already():
     found = sets.read(GESTURES / "nano-gestures", 0)
     assert Counter(one.label for one in found) == {"circ": 48, "flex": 26, "hori": 98, "punch": 16, "vert": 77}
     assert {one.samples.shape for one in found} == {(119, len(AXES))}
+
+
+def test_every_simulated_movement_is_cut_out_and_free_of_bias():
+    found = sets.read(None, 3)
+    assert len(found) == 300
+    assert all(20 <= len(one.samples) <= LONGEST for one in found)
+    raw = [gesture(label, person, np.random.default_rng(9)) for person in range(5) for label in ("LtoR", "RtoL")]
+    biases = np.array([np.median(one[:40, 3:], axis=0) for one in raw])
+    assert np.abs(biases).max() > 3, "the sensors have one"
+    edges = np.array([np.r_[one.samples[:3, 3:], one.samples[-3:, 3:]].mean(axis=0) for one in found])
+    by_person = [edges[[one.person == f"person-{number}" for one in found]] for number in range(1, 6)]
+    assert all(np.abs(np.median(own, axis=0)).max() < 15 for own in by_person)
+
+
+def test_two_labels_under_one_number_are_two_recordings(tmp_path: Path):
+    lines = [row for label in ("left", "right") for row in rows(with_rest(swing(80)), label, 1)]
+    found = sets.read(write(tmp_path / "a.csv", HEAD, *lines), 0)
+    assert [(one.label, one.name) for one in found] == [("left", "a-left-1"), ("right", "a-right-1")]

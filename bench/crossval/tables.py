@@ -177,7 +177,8 @@ def _claims(split: str, found: Sequence[Claim]) -> Table:
     notes = (
         "Samples that both predict rightly, the accelerometer alone, the other axes alone, and neither. Exact McNemar"
         " test, two-sided. The study's claim comes out where the accelerometer is better than both at p < 0.05; it is"
-        " the other way round where one of them is better at p < 0.025.",
+        " the other way round where one of them is better at p < 0.025. It takes samples for independent, which those"
+        " of one person aren't: p is too small by that.",
     )
     columns = ("backend", "against", "both", "accel.", "other", "none", "p", "claim")
     return Table(f"Is the accelerometer alone best? {split[0].upper()}{split[1:]}", columns, rows, notes)

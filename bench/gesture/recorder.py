@@ -102,7 +102,7 @@ class Recorder:
         self.label, self.count, self.out = label, count, out
         self._port, self._baud, self._patience_s, self._notice = port, baud, patience_s, notice
         self._threshold, self._nominal_hz, self._person = threshold, rate_hz, person
-        self.session = Session(out, person, rate_hz)
+        self.session = Session(out, person, None)  # its rate is measured, later
         self.done = self.session.count(label)
         self.stream: Stream | None = None
         self.cutter: Cutter | None = None

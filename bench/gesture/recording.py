@@ -34,14 +34,14 @@ class Take:
 class Session:
     """A session's folder, made or gone on with. UserError where it holds another person's or another rate."""
 
-    def __init__(self, folder: Path, person: str | None, rate_hz: float) -> None:
+    def __init__(self, folder: Path, person: str | None, rate_hz: float | None) -> None:
         self.folder, self.person, self.rate_hz = folder, person, rate_hz
         self.takes: list[dict[str, Any]] = []
         if (folder / "session.json").exists():
             facts = read_session(folder)
             if person is not None and facts["person"] != person:
                 raise UserError(f"{folder}: is a session of {facts['person']}, not of {person}; give another --out")
-            if abs(facts["rate_hz"] / rate_hz - 1) > 0.05:
+            if rate_hz is not None and abs(facts["rate_hz"] / rate_hz - 1) > 0.05:
                 raise UserError(
                     f"{folder}: was recorded at {facts['rate_hz']:g} Hz, not {rate_hz:g}; give another --out"
                 )
@@ -160,8 +160,8 @@ class Part(NamedTuple):
 def read_csv(path: Path) -> list[Part]:
     """The recordings in any CSV whose header names the six axes, with their rates where a time column tells.
 
-    A blank line, or another value in a column `gesture_num`, begins another recording; a clock that jumps, another part
-    of the same. A missing value, NaN or a line of another length is a UserError with its line.
+    A blank line, or another value in a column `gesture` or `gesture_num`, begins another recording; a clock that jumps,
+    another part of the same. A missing value, NaN or a line of another length is a UserError with its line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -178,7 +178,7 @@ def read_csv(path: Path) -> list[Part]:
     kind = names.index("gesture") if "gesture" in names else None
     parts: list[list[tuple[float, list[float]]]] = [[]]
     told: list[tuple[str | None, str | None]] = [(None, None)]
-    before = None
+    before: tuple[str | None, str | None] = (None, None)
     for number, row in enumerate(csv.reader(lines[1:]), 2):
         if not any(field.strip() for field in row):
             parts.append([])
@@ -186,7 +186,7 @@ def read_csv(path: Path) -> list[Part]:
             continue
         if len(row) != len(names):
             raise UserError(f"{path}: line {number} has {len(row)} fields rather than {len(names)}")
-        mark = None if restart is None else row[restart]
+        mark = (None if kind is None else row[kind], None if restart is None else row[restart])
         if mark != before:
             parts.append([])
             told.append((None, None))
@@ -196,7 +196,7 @@ def read_csv(path: Path) -> list[Part]:
         if parts[-1] and abs(at * scale - parts[-1][-1][0]) >= JUMP_S:
             parts.append([])
             told.append((None, None))
-        told[-1] = (None if kind is None else row[kind], mark)
+        told[-1] = mark
         parts[-1].append((at * scale, values))
     found = [
         Part(np.array([values for _, values in part], np.float32), _rate(part), *own)

@@ -11,6 +11,7 @@ from bench.gesture.cutting import movement
 from bench.gesture.motion import RATE_HZ, Recording
 
 PEOPLE, EACH = 5, 30  # simulated: so many people, each of whom makes so many of each gesture
+QUIET = 150  # samples of rest before a simulated movement, as a recording begins with
 SHORTEST = 8  # samples: fewer tell nothing of a movement
 REST = "idle"  # a label of what isn't a movement
 
@@ -38,10 +39,12 @@ def _simulated(seed: int) -> Iterator[Recording]:
         for number in range(EACH):
             for which, label in enumerate(physics.LABELS):
                 rng = np.random.default_rng((seed, person, number, which))
-                samples = physics.gesture(label, person, rng)
-                moved = movement(samples, RATE_HZ)
+                moved = None
+                while moved is None:  # one that is too faint to be cut out is made again
+                    rest = physics.rest(QUIET, person, rng)
+                    moved = movement(np.concatenate([rest, physics.gesture(label, person, rng)]), RATE_HZ)
                 name = f"person-{person + 1}/{label}-{number + 1:04d}"
-                yield Recording(name, label, samples if moved is None else moved, RATE_HZ, f"person-{person + 1}")
+                yield Recording(name, label, moved, RATE_HZ, f"person-{person + 1}")
 
 
 def _recorded(source: Path) -> list[Recording]:
@@ -78,5 +81,5 @@ def _with_rest(path: Path, parts: list[recording.Part]) -> Iterator[Recording]:
             moved = movement(part.samples, part.rate_hz or RATE_HZ)
             if moved is not None:
                 rate_hz = part.rate_hz or RATE_HZ
-                yield Recording(f"{path.stem}-{number}", str(label), moved, rate_hz, None, path.stem)
+                yield Recording(f"{path.stem}-{label}-{number}", str(label), moved, rate_hz, None, path.stem)
                 break

@@ -82,7 +82,7 @@ def check(
         correct.append(int((fitted.predict(inputs[test]) == truth[test]).sum()))
         count.append(len(test))
     progress(len(folds), len(folds))
-    return Checked(by if _tells_apart(groups) else "shuffled", tuple(correct), tuple(count))
+    return Checked(by if _keep_groups(folds, groups) else "shuffled", tuple(correct), tuple(count))
 
 
 def fit(inputs: Floats, labels: Sequence[str], groups: Names | None, seed: int = 0) -> tuple[Machine, dict[str, Any]]:
@@ -132,6 +132,13 @@ def split(labels: Sequence[str], groups: Names | None, seed: int, most: int = FO
         if all(set(truth[train]) == set(counts) and _can_split(truth[train]) for train, _ in found):
             return found
     return list(StratifiedKFold(min(most, least), shuffle=True, random_state=seed).split(points, truth))
+
+
+def _keep_groups(folds: Sequence[Fold], groups: Names | None) -> bool:
+    """Whether nobody is on both sides of a fold."""
+    if groups is None or not _tells_apart(groups):
+        return False
+    return all({groups[one] for one in train}.isdisjoint(groups[one] for one in test) for train, test in folds)
 
 
 def _tells_apart(groups: Names | None) -> bool:
