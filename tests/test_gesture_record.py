@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import store
 from bench.errors import UserError
 from bench.gesture import motions, recording
 from bench.gesture.motion import Recording
@@ -270,7 +271,7 @@ def test_a_counter_that_begins_anew_is_no_gap_of_a_whole_round():
 def test_what_is_written_is_read(tmp_path_factory, count, seed):
     samples = np.random.default_rng(seed).normal(0, 50, (count, 6)).astype(np.float32)
     path = tmp_path_factory.mktemp("gesture") / "x-0001.csv"
-    recording.write_whole(path, recording.to_csv([number / 100 for number in range(count)], samples))
+    store.write_text(path, recording.to_csv([number / 100 for number in range(count)], samples))
     ((read, rate, _, _),) = recording.read_csv(path)
     assert np.abs(read - samples).max() < 1e-4
     assert rate is None if count == 1 else rate == pytest.approx(100)

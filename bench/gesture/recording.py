@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench import store
 from bench.errors import UserError
 from bench.gesture.motion import AXES, RATE_HZ, Recording, Samples
 
@@ -52,7 +52,7 @@ class Session:
         self.takes.append(asdict(take))
         facts = {"schema": SCHEMA, "person": self.person, "rate_hz": self.rate_hz, "takes": self.takes}
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder / "session.json", json.dumps(facts, indent=1) + "\n")
+        store.write_text(self.folder / "session.json", json.dumps(facts, indent=1) + "\n")
 
     def count(self, label: str) -> int:
         """How many gestures of a label there are already."""
@@ -62,7 +62,7 @@ class Session:
         """Write one gesture under the next free number; on the disk when this returns."""
         number = max(numbers(self.folder, label), default=0) + 1
         path = self.folder / f"{label}-{number:04d}.csv"
-        write_whole(path, to_csv(times, samples))
+        store.write_text(path, to_csv(times, samples))
         return path
 
 
@@ -83,21 +83,6 @@ def to_csv(times: Sequence[float], samples: Samples) -> str:
     rows = zip(times, samples.tolist(), strict=True)
     lines = (f"{at:.4f}," + ",".join(f"{value:.5f}" for value in values) for at, values in rows)
     return "\n".join([",".join(HEADER), *lines]) + "\n"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write under a temporary name, force it to the disk, and rename: after a crash it is there whole or not."""
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def read_session(folder: Path) -> dict[str, Any]:
