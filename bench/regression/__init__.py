@@ -1,0 +1,1 @@
+"""Whether a change made training slower: pairs of processes, intervals, verdicts."""
