@@ -87,7 +87,7 @@ def test_the_table_has_the_numbers_and_the_verdict_in_words():
         "torch loading 0.400 s 0.416 s 1.040x [1.019, 1.061] undecided",
         "torch memory 1.00 GiB 1.00 GiB 1.000x [0.980, 1.020] not more",
         "tff training 0.400 s 0.400 s 1.000x [0.980, 1.020] not slower",
-        "24 pairs a phase, 5 min 22 s of at most 10 min 0 s",
+        "24 pairs a phase, 5 min 22 s in all, of a budget of 10 min 0 s",
     ):
         assert told in text
 

@@ -56,14 +56,14 @@ def _notes(document: Document) -> tuple[str, ...]:
     how = (
         "two samples of processes, each divided by the seconds of a calibration kernel"
         if document["calibration"]
-        else "pairs of fresh processes that took turns round by round, who begins drawn anew for each"
+        else "pairs of fresh processes that took turns, round by round"
     )
     phases = [phase for backend in document["backends"] for phase in backend["phases"]]
     counts = {phase["pairs"] for phase in phases}
     told = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(*counts)
     unit = "processes" if document["calibration"] else "pairs"
     is_short = any(phase["verdict"] == TOO_SHORT for phase in phases)
-    spent = f"{duration(document['seconds'])} of at most {duration(settings['budget_s'])}"
+    spent = f"{duration(document['seconds'])} in all, of a budget of {duration(settings['budget_s'])} for measuring"
     return (
         f"ratio: this / against, of {how}. slower: all of the interval is above {words.limit(document)};"
         " not slower: all of it is below.",
