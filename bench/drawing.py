@@ -9,7 +9,8 @@ from bench.layout import Table
 
 STYLES = {
     "pass": "green", "done": "green", "closed": "green", "fail": "bold red", "failed": "bold red", "open": "bold red",
-    "skipped": "yellow",
+    "skipped": "yellow", "slower": "bold red", "more": "bold red", "not slower": "green", "not more": "green",
+    "undecided": "yellow",
 }  # fmt: skip
 
 

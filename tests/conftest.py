@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
+collect_ignore = ["benchmarks"]  # asked for by their path: python -m pytest tests/benchmarks
+
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"
 

@@ -1,0 +1,204 @@
+"""What the harness costs: the same training through it and by a bare script of the same framework, round by round.
+
+    python -m tests.benchmarks.harness_cost torch --pairs 8
+    python -m tests.benchmarks.harness_cost tff --pairs 8 --set federation.rounds=10
+
+Both processes of a pair are alive, and take turns: who comes first alternates from round to round. Told are two
+ratios, harness / bare script, with the interval of `bench.ratios`: of the seconds that each clocks itself, and of those
+that pass between giving a turn and its answer, in which all is that the harness does around a round (the first round
+is warm-up, and the last is followed by evaluation: neither counts). Exit code 1 where the final weights differ.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from bench import jobs, live_rounds, machine, process, ratios, store
+from bench.display import Plain
+from bench.errors import UserError
+
+ALLOWED = 1.01
+HERE = Path(__file__).parent
+ARRAYS = ("cohort_offsets", "slot_batches", "slot_examples", "slot_seeds", "batch_samples", "batch_offsets")
+
+
+@dataclass
+class Side:
+    """Seconds of each round: by its own clock, and as they pass for who waits."""
+
+    own: list[float] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Pair:
+    """The harness and the bare script, and whether they ended in the same weights."""
+
+    harness: Side
+    bare: Side
+    same: bool
+
+
+class Bare:
+    """A live process of a bare script, in a group of its own: TFF leaves a child behind that holds its output."""
+
+    def __init__(self, script: Path, job: jobs.Job, folder: Path) -> None:
+        spec, data = job.cell.cell.spec, job.cell.data
+        self.weights = folder / "weights.npz"
+        settings = {
+            "plan": str(job.plan),
+            "arrays": ARRAYS,
+            "images": str(data.folder / "packed.npy"),
+            "labels": str(data.folder / "labels.npy"),
+            "classes": len(data.classes),
+            "rounds": job.rounds,
+            "batch_size": spec.training.batch_size,
+            "lr": spec.training.lr,
+            "momentum": spec.training.momentum,
+            "threads": jobs.threads(spec),
+            "weights": str(self.weights),
+        }
+        folder.mkdir(parents=True)
+        store.write_text(folder / "settings.json", json.dumps(settings))
+        self.log = folder / "stderr.log"
+        assert job.contender.environment is not None
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(job.contender.environment.python), "-I", str(script), str(folder / "settings.json")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=process.worker_environ(os.environ, jobs.threads(spec), spec.timing.device),
+                start_new_session=True,
+            )
+
+    def hear(self, word: str) -> str:
+        """Return what follows `word` on the next line that begins so; frameworks print others."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            said, _, rest = line.rstrip("\n").partition(" ")
+            if said == word:
+                return rest
+        raise UserError(f"the bare script ended before it said {word!r} (log: {self.log})")
+
+    def train(self) -> float:
+        """Train the next round; return the seconds by its own clock."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self.hear("round"))
+
+    def end(self) -> None:
+        """End it and its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def bare_process(script: Path, job: jobs.Job, folder: Path) -> Iterator[Bare]:
+    """Start a bare script, and wait until it is ready; end it at last."""
+    bare = Bare(script, job, folder)
+    try:
+        bare.hear("ready")
+        yield bare
+    finally:
+        bare.end()
+
+
+def pair(job: jobs.Job, script: Path, folder: Path) -> Pair:
+    """Train `job` by both, a round of one after a round of the other."""
+    harness, bare = Side(), Side()
+    with live_rounds.live(job) as live, bare_process(script, job, folder) as script_:
+        for number in range(job.rounds):
+            sides = [(harness, live.train), (bare, script_.train)]
+            for side, train in sides if number % 2 else reversed(sides):
+                started = time.perf_counter()
+                side.own.append(train())
+                side.waited.append(time.perf_counter() - started)
+        script_.hear("done")
+        return Pair(harness, bare, _weights(job.folder / f"weights-{job.rounds:06d}.npz") == _weights(script_.weights))
+
+
+def _weights(path: Path) -> dict[str, bytes]:
+    with np.load(path) as stored:
+        return {name: np.ascontiguousarray(stored[name], np.float32).tobytes() for name in stored.files}
+
+
+def ratio(pairs: list[Pair], clock: str) -> dict[str, float | None]:
+    """Return harness / bare with its interval, over the rounds that count."""
+    logs = [np.log(np.array(getattr(one.harness, clock)) / np.array(getattr(one.bare, clock)))[1:-1] for one in pairs]
+    return ratios.interval(logs)
+
+
+def told(pairs: list[Pair], clock: str, what: str) -> str:
+    """Return a ratio in words."""
+    own = ratio(pairs, clock)
+    sides = [
+        statistics.median(second for one in pairs for second in getattr(getattr(one, side), clock)[1:-1])
+        for side in ("harness", "bare")
+    ]
+    if own["low"] is None or own["high"] is None:
+        return f"{what}: {own['ratio']:.4f}"
+    verdict = "yes" if own["high"] <= ALLOWED else "no" if own["low"] > ALLOWED else "can't be told"
+    return (
+        f"{what}: {own['ratio']:.4f} [{own['low']:.4f}, {own['high']:.4f}], {sides[0]:.4f} s against {sides[1]:.4f} s;"
+        f" at most {ALLOWED - 1:.0%} slower: {verdict}"
+    )
+
+
+def measure(backend: str, settings: list[str], count: int, folder: Path, console: Console) -> list[Pair]:
+    """Train `count` pairs of processes, and tell of each as it ends."""
+    script = HERE / f"bare_{backend}.py"
+    found = []
+    for number in range(1, count + 1):
+        place = folder / str(number)
+        job = live_rounds.job("quick", backend, settings, place, Plain(console))
+        if job.rounds < 3:
+            raise UserError(f"federation.rounds = {job.rounds}: the first and the last don't count: at least 3")
+        own = pair(job, script, place / "bare")
+        found.append(own)
+        same = "the same weights" if own.same else "other weights"
+        console.print(f"pair {number} of {count}: {told([own], 'waited', 'as waited for')}; {same}", highlight=False)
+    return found
+
+
+def main() -> int:
+    """Measure as the command line says, and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("backend", choices=sorted(path.stem[5:] for path in HERE.glob("bare_*.py")))
+    parser.add_argument("--pairs", type=int, default=8, help="pairs of fresh processes (8)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as bench run has it")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="harness-cost-") as folder:
+        try:
+            pairs = measure(arguments.backend, arguments.set, arguments.pairs, Path(folder), Console(stderr=True))
+        except UserError as error:
+            print(f"harness_cost: {error}", file=sys.stderr)
+            return 2
+    facts = machine.facts()
+    print(f"{arguments.backend}, quick, {len(pairs)} pairs of processes on {facts['cpu']}, {facts['cores']} cores")
+    print("harness / bare script:")
+    print("  " + told(pairs, "own", "by their own clocks"))
+    print("  " + told(pairs, "waited", "as waited for"))
+    same = sum(one.same for one in pairs)
+    print(f"final weights the same to the bit: {same} of {len(pairs)}")
+    return 0 if same == len(pairs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

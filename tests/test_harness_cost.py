@@ -1,0 +1,14 @@
+"""The bare scripts that the harness' cost is held against train the same: else the ratio would compare two things."""
+
+import pytest
+from rich.console import Console
+
+from tests.benchmarks import harness_cost
+
+
+@pytest.mark.parametrize("backend", ["torch", "tff"])
+def test_a_bare_script_ends_in_the_same_weights_to_the_bit(backend, tmp_path):
+    settings = ["data.samples=60", "data.image_size=12", "federation.rounds=3"]
+    (own,) = harness_cost.measure(backend, settings, 1, tmp_path, Console(stderr=True))
+    assert own.same
+    assert [len(side.own) for side in (own.harness, own.bare)] == [3, 3]
