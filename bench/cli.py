@@ -152,7 +152,7 @@ def list_everything(
         _list_experiments(plugins.names(backends), console)
     if kind is None:
         table = Table("experiment", "what it is", title="Experiments: bench run NAME", title_justify="left")
-        for path in sorted(_EXPERIMENTS.glob("*.toml")):
+        for path in sorted(spec.SHIPPED.glob("*.toml")):
             table.add_row(path.stem, spec.load(path).description)
         console.print(table)
     if kind in (None, "backends"):
@@ -259,19 +259,12 @@ def conformance(
 INTERRUPTED = 130
 _GO_ON = (["run"], ["data"])  # commands that an interruption costs little
 _WRITTEN = ("html", "figures")  # into the run folder, not onto standard output
-_EXPERIMENTS = Path(__file__).with_name("experiments")
 
 
 def _experiment(name: str, settings: Sequence[str | tuple[str, Any]], scale: float | None) -> "Experiment":
     from bench import spec
 
-    shipped = _EXPERIMENTS / f"{name}.toml"
-    if shipped.is_file():
-        return spec.load(shipped, settings, scale)
-    if name.endswith(".toml") or "/" in name:
-        return spec.load(Path(name), settings, scale)
-    known = ", ".join(sorted(path.stem for path in _EXPERIMENTS.glob("*.toml")))
-    raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
+    return spec.load(spec.find(name), settings, scale)
 
 
 def _sourced(name: str, source: str | None, settings: Sequence[str]) -> dict[str, Any]:
@@ -289,7 +282,7 @@ def _list_experiments(names: Sequence[str], console: "Console") -> None:
     from bench import drawing, preview, runner, spec
     from bench.estimate import Estimator
 
-    found = [spec.load(path) for path in sorted(_EXPERIMENTS.glob("*.toml"))]
+    found = [spec.load(path) for path in sorted(spec.SHIPPED.glob("*.toml"))]
     drawing.draw(preview.experiments(found, runner.labels(names), Estimator()), console)
 
 
@@ -364,12 +357,14 @@ def _version(
 
 
 def _mount() -> None:
+    from bench.check_commands import check
     from bench.data_commands import app as data
     from bench.duet_commands import app as duet
     from bench.env_commands import app as env
     from bench.gesture_commands import app as gesture
     from bench.privacy_commands import app as privacy
 
+    app.command()(check)
     app.add_typer(data, name="data")
     app.add_typer(duet, name="duet")
     app.add_typer(env, name="env")

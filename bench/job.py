@@ -66,6 +66,8 @@ class Job:
     rounds: int, none where only loading is timed; restarts: dict from a round's number to the weights file that it
     starts from instead of the last round's weights, as in a probe;
     checkpoint_s: float, seconds between checkpoints, 0 for none; resume: `Resume`, or None for a job that begins anew;
+    turns: bool, whether to wait for a turn before loading and before each round; slowdown: float, the share of its
+    seconds by which a round is held back, 0 but where a check tests itself;
     classes: int; shape: (channel, height, width) of a sample; threads: int; device: "cpu" or "cuda";
     variant: str or None, what follows the + in the backend's name.
     """
@@ -88,6 +90,8 @@ class Job:
         self.cache = told["cache"]
         self.passes = told["passes"]
         self.checkpoint_s = told["checkpoint_s"]
+        self.turns = told["turns"]
+        self.slowdown = told["slowdown"]
         self.resume = Resume(**told["resume"]) if told["resume"] else None
         self.files = Files(told["data"])
         self.shape = self.files.shape

@@ -198,6 +198,8 @@ def told(job: Job) -> dict[str, Any]:
         "cache": "warm" if is_probe else spec.timing.cache,
         "passes": 0 if is_probe else spec.timing.loading_passes,
         "checkpoint_s": _checkpoint_s(job),
+        "turns": False,
+        "slowdown": 0.0,
         "rounds": job.rounds,
         "restarts": _restarts(job),
         "plan": str(job.plan.resolve()),

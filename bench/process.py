@@ -51,8 +51,9 @@ def execute(
 ) -> Outcome:
     """Run the job in `folder` under `python` and return its outcome, after the events that it had `earlier`.
 
-    The worker gets a process group of its own, which is killed at the end whatever happened: frameworks
-    leave children behind. `events.jsonl` and `stderr.log` are written into the folder.
+    A worker that waits for its turn has it as soon as `on_event` returns from telling so. It gets a process group of
+    its own, which is killed at the end whatever happened: frameworks leave children behind. `events.jsonl` and
+    `stderr.log` are written into the folder.
     """
     folder = folder.resolve()
     seen: list[Event] = list(earlier)
@@ -118,8 +119,18 @@ def _listen(
                 os.fsync(record.fileno())  # before the worker removes the ones before it, about
             seen.append(event)
             on_event(event)
+            if isinstance(event, events.Waiting):
+                _give_turn(process)
+                heard = time.monotonic()
             if isinstance(event, events.Done | events.Failed | events.Skipped):
                 return None
+
+
+def _give_turn(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it has died, which its end of the stream will tell
+        process.stdin.write(b"\n")
+        process.stdin.flush()
 
 
 def _read_lines(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:

@@ -263,7 +263,7 @@ def join(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
         if differing:
             place = f" in cell {left['name']}" if left["name"] else ""
             raise UserError(f"not comparable{place}: they differ in {', '.join(differing)}")
-        others = _differences(left["spec"], right["spec"])
+        others = differences(left["spec"], right["spec"])
         if others:
             place = f" in cell {left['name']}" if left["name"] else ""
             raise UserError(f"not comparable{place}: {'; '.join(others)}")
@@ -280,15 +280,21 @@ def join(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     return summarised(dict(a) | {"cells": cells, "joined": sides})
 
 
-def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """Say in which settings two specs differ that change what is computed, beside the digests."""
+def differences(
+    a: Mapping[str, Any], b: Mapping[str, Any], names: tuple[str, str] = ("A", "B"), but: Sequence[str] = ()
+) -> list[str]:
+    """Say in which settings two specs, as JSON, differ that change what is computed, beside the digests.
+
+    `names` are what the two are called, `but` are keys that may differ.
+    """
     apart = {"data": ("form", "loader", "workers", "source", "film_size", "skip_bad")}
     found = []
     for section in ("data", "model", "federation", "training", "privacy"):
         left, right = a.get(section) or {}, b.get(section) or {}
         for key in dict.fromkeys([*left, *right]):
-            if key not in apart.get(section, ()) and left.get(key) != right.get(key):
-                found.append(f"{section}.{key} is {left.get(key)} in A and {right.get(key)} in B")
+            is_apart = key in apart.get(section, ()) or f"{section}.{key}" in but
+            if not is_apart and left.get(key) != right.get(key):
+                found.append(f"{section}.{key} is {left.get(key)} in {names[0]} and {right.get(key)} in {names[1]}")
     return found
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench import (
+    calibration,
     checkpoints,
     data,
     environments,
@@ -108,7 +109,7 @@ def contenders(requests: Sequence[str], display: Display, companions: bool = Tru
     for number, (request, plugin, version, variant) in enumerate(found):
         if missing:
             display.progress("environments", number, len(found))
-        own = _contender(request, plugin, version, variant, display)
+        own = contender(request, plugin, version, variant, display)
         told = {*requests, *(one.label for one in ready)}
         ready += [own, *(one for one in _companions(own) if companions and one.label not in told)]
     if missing:
@@ -127,9 +128,10 @@ def _refuse_one_name_for_two(requests: Sequence[str]) -> None:
         named[label] = request
 
 
-def _contender(
+def contender(
     label: str, plugin: plugins.Plugin, version: str | None, variant: str | None, display: Display
 ) -> Contender:
+    """Return a backend with its environment, built where it is missing; or with the reason why there is none."""
     own = _unbuilt(label, plugin, variant)
     try:
         return replace(own, environment=environments.ensure(plugin, version, display.say))
@@ -182,7 +184,7 @@ def run(
     if cells is None:
         cells = prepare(experiment, display)
     backends = contenders(requests, display, companions)
-    reference = _contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
+    reference = contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
     key = _key(cells, requests)
     with folders.claim(out, experiment.name, key, fresh) as folder:
         tasks = jobs.tasks(cells, backends, reference, folder)
@@ -197,11 +199,13 @@ def _run_tasks(
 ) -> dict[str, Any]:
     display.jobs(tasks)
     underway = [_probed(number, task, display) for number, task in enumerate(tasks, start=1)]
+    spec = cells[0].cell.spec
+    calibrated = []
     for repeat in range(1, max(task.repeated for task in tasks) + 1):
+        calibrated.append(_calibrated(tasks[0].folder.parent / f"calibration-{repeat}.json", jobs.threads(spec)))
         for own in underway:
             own.repeat(repeat, display)
     entries = {cell: entry for own in underway for cell, entry in own.entries().items()}
-    spec = cells[0].cell.spec
     comparison = {
         "schema": record.SCHEMA,
         "experiment": {
@@ -211,12 +215,22 @@ def _run_tasks(
         },
         "spec": spec.model_dump(mode="json"),
         "machine": machine.facts() | {"threads": jobs.threads(spec)},
+        "calibration": {"kernel": calibration.KERNEL, "seconds": calibrated},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "partitions": {cell.digests["partition"]: _partition(cell) for cell in cells},
         "cells": [entries[cell] for cell in cells],
     }
     found = scatter.scatters(cells)
     return record.summarised(comparison | ({"scatter": found} if found else {}))
+
+
+def _calibrated(path: Path, threads: int) -> float:
+    """Seconds of the calibration kernel when the repeat began; as it was then, where the run is resumed."""
+    found: float | None = store.read_json(path)
+    if found is None:
+        found = calibration.measure(threads)
+        store.write_json(path, found)
+    return found
 
 
 def _partition(cell: Prepared) -> dict[str, Any]:
@@ -265,14 +279,22 @@ class _Underway:
 
 
 def _probed(number: int, task: Task, display: Display) -> _Underway:
-    """Write the task's plans and run its probes."""
+    verdicts, skipped = certify(task, display)
+    return _Underway(number, task, verdicts, skipped)
+
+
+def certify(task: Task, display: Display) -> tuple[dict[str, Any], dict[str, process.Outcome]]:
+    """Write the task's plans into its folder and run its probes.
+
+    Returns each backend's verdict, and the outcomes of those that were skipped, by label.
+    """
     task.first.plan.save(task.folder / "plan")
     plan.probe(task.first.plan).save(task.folder / "probe")
     if any(one.centralised for one in task.backends):
         plan.centralised(task.first.plan).save(task.folder / "centralised")
     probes = [(job, _finish(job, display)) for job in task.probes]
     skipped = {job.contender.label: outcome for job, outcome in probes if outcome.status == "skipped"}
-    return _Underway(number, task, _verdicts(task.first, probes), skipped)
+    return _verdicts(task.first, probes), skipped
 
 
 def _answered(job: Job, outcome: process.Outcome, display: Display) -> process.Outcome:

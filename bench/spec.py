@@ -293,6 +293,18 @@ class Experiment:
 
 
 Settings = Iterable[str | tuple[str, Any]]
+SHIPPED = Path(__file__).with_name("experiments")
+
+
+def find(name: str) -> Path:
+    """Return the file of an experiment that ships, or the path `name`. Raises UserError where it is neither."""
+    shipped = SHIPPED / f"{name}.toml"
+    if shipped.is_file():
+        return shipped
+    if name.endswith(".toml") or "/" in name:
+        return Path(name)
+    known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+    raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
 
 
 def load(path: Path, settings: Settings = (), scale: float | None = None) -> Experiment:

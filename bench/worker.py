@@ -1,9 +1,9 @@
 """Runs one job inside a backend's own process: owns the order of work, the clock, evaluation, exit codes.
 
-argv: the job folder. Standard input: a pipe that the harness holds open; when it closes, the whole process
-group dies. Standard output: one event a line (`bench.events`), on a descriptor of its own, because frameworks
-print; what they print goes to standard error. Also writes weights-ROUND.npz and checkpoint-ROUND.npz into the job
-folder.
+argv: the job folder. Standard input: a pipe that the harness holds open; when it closes, the whole process group
+dies; a line on it is a turn, for a job that takes turns with another. Standard output: one event a line
+(`bench.events`), on a descriptor of its own, because frameworks print; what they print goes to standard error. Also
+writes weights-ROUND.npz and checkpoint-ROUND.npz into the job folder.
 Exit codes: 0 done, 1 crash, 2 bad job, 3 unsupported, 4 the framework does not import.
 
 Runs inside backend environments: standard library and numpy only, Python 3.7, started by path with -I.
@@ -31,13 +31,14 @@ DONE, CRASH, BAD_JOB, UNSUPPORTED, NO_IMPORT = range(5)
 
 def main(folder):
     """Run the job in `folder`; return the exit code."""
-    _die_with_the_harness()
+    turns = threading.Semaphore(0)
+    _die_with_the_harness(turns)
     send = _event_stream()
     _make_importable("bench", os.path.dirname(os.path.abspath(__file__)))
     from bench import events
 
     send(events.Started(events.SCHEMA, platform.python_version(), os.getpid()))
-    worker = Worker(send)
+    worker = Worker(send, turns)
     try:
         worker.run(folder)
         return DONE
@@ -55,8 +56,9 @@ def main(folder):
 class Worker:
     """Takes one job from its folder to its last event."""
 
-    def __init__(self, send):
+    def __init__(self, send, turns):
         self.send = send
+        self.turns = turns
         self.stage = "job"
 
     def run(self, folder):
@@ -70,6 +72,7 @@ class Worker:
         self.stage = "open"
         _refuse(backend, job)
         self._phase("open", lambda: backend.open(job, job.weights()))
+        self._await_turn("load")
         self._drop()
         feed = self._phase("load", lambda: backend.load(job.files, job.loading))
         self._check(feed)
@@ -86,6 +89,7 @@ class Worker:
             restart = job.restart(number)
             if restart:
                 backend.set_weights(restart)
+            self._await_turn("round {}".format(number))
             self._round(backend, job.work(number), *feeds[(number - 1) % len(feeds)])
             last = number == job.rounds
             if job.evaluate_every and (last or number % job.evaluate_every == 0):
@@ -101,6 +105,14 @@ class Worker:
             self._check_noise(backend, job.rounds)
             self.send(events.Noised([figure._asdict() for figure in backend.figures()]))
         self.send(events.Done(job.rounds))
+
+    def _await_turn(self, what):
+        """Do nothing until the harness says so, in a job that takes turns with another process's."""
+        from bench import events
+
+        if self.job.turns:
+            self.send(events.Waiting(what))
+            self.turns.acquire()
 
     def _phase(self, name, action):
         from bench import events, meter
@@ -195,6 +207,8 @@ class Worker:
         self._drop()
         mark = meter.Meter()
         backend.round(work, feed)
+        if self.job.slowdown:
+            time.sleep(self.job.slowdown * mark.elapsed())
         seconds, cpu_seconds, peak = mark.read()
         weights = backend.weights()
         size = sum(array.nbytes for array in weights.values()) if weights else 0
@@ -386,10 +400,12 @@ def _event_stream():
     return send
 
 
-def _die_with_the_harness():
+def _die_with_the_harness(turns):
+    """Die when standard input closes; until then, a line on it is one of `turns`."""
+
     def watch():
-        while os.read(0, 4096):
-            pass
+        while os.read(0, 1):
+            turns.release()
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,77 @@
+"""A git repository as it is now, and as it was at another commit. The repository itself is never touched."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The working tree at `root`: its commit, and how many files in it differ from that, new ones counted."""
+
+    root: Path
+    commit: str
+    changed: int
+
+    @property
+    def told(self) -> str:
+        """What it is, in a few words."""
+        if not self.changed:
+            return f"working tree ({self.commit[:7]})"
+        return f"working tree ({self.commit[:7]}, {self.changed} file{'s' * (self.changed > 1)} changed)"
+
+
+def around(folder: Path) -> Tree | None:
+    """Return the working tree that `folder` is in; None where it is in none, or nothing was ever committed."""
+    try:
+        root = Path(_git(folder, "rev-parse", "--show-toplevel"))
+        commit = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return Tree(root, commit, len(_git(root, "status", "--porcelain").splitlines()))
+
+
+def commit(root: Path, ref: str) -> str:
+    """Return the full hash of a ref's commit. Raises UserError where there is no such thing."""
+    try:
+        return _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+    except subprocess.CalledProcessError:
+        is_shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
+        hint = "; this clone is shallow: git fetch --unshallow (GitHub: actions/checkout with fetch-depth: 0)"
+        told = f"--against {ref}: no such commit, run folder or file" + (hint if is_shallow else "")
+        raise UserError(told) from None
+
+
+@contextmanager
+def checked_out(root: Path, commit: str) -> Iterator[Path]:
+    """Lay the files of a commit into a temporary folder, and remove it at the end.
+
+    An index of its own keeps the user's as it is; nothing is left behind in the repository if this is killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-base-") as temporary:
+        folder = Path(temporary) / "tree"
+        folder.mkdir()
+        index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
+        try:
+            _git(root, "read-tree", commit, environ=index)
+            _git(root, "checkout-index", "--all", f"--prefix={folder}/", environ=index)
+        except subprocess.CalledProcessError as error:
+            raise UserError(f"--against: {commit[:7]} can't be checked out: {error.stderr.strip()}") from None
+        yield folder
+
+
+def _git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env={**os.environ, **(environ or {})},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()

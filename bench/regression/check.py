@@ -1,0 +1,108 @@
+"""Runs a check: certificates first, then measures each backend in turn, until all is settled or the time is up."""
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import calibration, jobs, plugins, privacy, runner
+from bench.errors import UserError
+from bench.jobs import REFERENCE, Job, Prepared
+from bench.regression import document, gates
+from bench.regression.baseline import Baseline
+from bench.regression.measuring import Measuring, Paired, Unpaired
+from bench.regression.pairing import PHASES, Side
+from bench.regression.sequential import Decision
+from bench.regression.subjects import Contest, Subject
+
+FEWEST = 2  # processes of a baseline
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a check fails, and when it ends; shares as fractions.
+
+    confidence: that no verdict of the check is wrong by chance; budget_s: of measuring, environments and certificates
+    not counted; undecided: what an undecided check is: "exit 3", "pass" or "fail".
+    """
+
+    max_slowdown: float = 0.05
+    max_accuracy_drop: float = 0.01
+    confidence: float = 0.99
+    budget_s: float = 600.0
+    undecided: str = "exit 3"
+
+
+class Display(runner.Display, Protocol):
+    """Where a check tells what it is doing."""
+
+    def measured(self, label: str, count: int, decisions: Mapping[str, Decision], left_s: float) -> None:
+        """Tell how far a backend is after `count` pairs or processes, and how much of the budget is left."""
+
+
+def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
+    """Measure, judge, and return the document. Raises UserError where there is nothing to be measured."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-check-") as temporary:
+        folder = Path(temporary)
+        reference = runner.contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
+        (task,) = jobs.tasks([subject.head], [contest.head for contest in subject.contests], reference, folder)
+        certificates, skipped = runner.certify(task, display)
+        for label, outcome in skipped.items():
+            raise UserError(f"{label} can't be checked: {outcome.reason}")
+        timed = {job.contender.label: job for job in task.repeats if job.repeat == 1}
+        measuring = [_measuring(contest, subject, timed[contest.head.label], rules) for contest in subject.contests]
+        calibrated = _measure(subject, measuring, rules.budget_s, folder, display)
+    epsilons = _epsilon(subject.base), _epsilon(subject.head)
+    backends = [
+        document.backend(contest, own)
+        | {"gates": gates.of(own.processes, certificates.get(contest.head.label), epsilons, rules.max_accuracy_drop)}
+        for contest, own in zip(subject.contests, measuring, strict=True)
+    ]
+    return document.make(subject, rules, backends, calibrated, time.monotonic() - began)
+
+
+def _measuring(contest: Contest, subject: Subject, job: Job, rules: Rules) -> Measuring:
+    settings = (rules.max_slowdown, rules.confidence, len(PHASES) * len(subject.contests))
+    if contest.base is not None:
+        base = Side(replace(job, cell=subject.base, contender=contest.base))
+        return Paired({"base": base, "head": Side(job)}, *settings)
+    assert subject.baseline is not None
+    bases = _bases(subject.baseline, contest.label)
+    return Unpaired(Side(job), bases, subject.baseline.calibrated, *settings)
+
+
+def _bases(baseline: Baseline, label: str) -> Sequence[Mapping[str, Any]]:
+    found = baseline.processes.get(label, [])
+    if len(found) < FEWEST:
+        told = f"holds {len(found)} processes of {label}; at least {FEWEST} are needed, 10 are better"
+        raise UserError(f"--against {baseline.path}: {told}: bench run --repeats 10 makes such a baseline")
+    return found
+
+
+def _measure(
+    subject: Subject, measuring: Sequence[Measuring], budget_s: float, folder: Path, display: Display
+) -> list[float]:
+    """Take a step of each that isn't settled, in turn, while there is time for one more.
+
+    Returns the seconds of the calibration kernel before each.
+    """
+    end = time.monotonic() + budget_s
+    threads = jobs.threads(subject.head.cell.spec)
+    calibrated = []
+    while ready := [own for own in measuring if not own.is_settled and own.longest_s <= end - time.monotonic()]:
+        for own in ready:
+            calibrated.append(calibration.measure(threads))
+            own.step(folder, calibrated[-1])
+            label = subject.contests[measuring.index(own)].label
+            display.measured(label, own.count, own.decisions, max(0.0, end - time.monotonic()))
+    return calibrated
+
+
+def _epsilon(cell: Prepared) -> float | None:
+    """What a training of the cell spends; None without privacy."""
+    if cell.noise_multiplier is None:
+        return None
+    return float(privacy.entry(cell.cell.spec, cell.plan, cell.noise_multiplier, None)["epsilon_pld"])

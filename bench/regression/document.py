@@ -1,0 +1,97 @@
+"""The result of a check as one document, `bench.check/1`."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bench import calibration, jobs, machine
+from bench.regression.measuring import Measuring, Paired
+from bench.regression.pairing import UNITS
+from bench.regression.subjects import Contest, Subject
+
+if TYPE_CHECKING:
+    from bench.regression.check import Rules
+
+SCHEMA = "bench.check/1"
+TOO_SHORT = "too short"  # a phase's verdict, which is none
+
+
+def make(
+    subject: Subject, rules: "Rules", backends: Sequence[dict[str, Any]], calibrated: Sequence[float], seconds: float
+) -> dict[str, Any]:
+    """Return the document of a check that took `seconds`; `backends` are its entries, gates included.
+
+    `calibrated` are the seconds of the calibration kernel.
+    """
+    spec = subject.head.cell.spec
+    earlier = subject.baseline
+    return {
+        "schema": SCHEMA,
+        "experiment": subject.experiment,
+        "spec": spec.model_dump(mode="json"),
+        "digests": dict(subject.head.digests),
+        "against": dict(subject.against),
+        "subject": dict(subject.subject),
+        "machine": machine.facts() | {"threads": jobs.threads(spec)},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": seconds,
+        "settings": {
+            "max_slowdown": rules.max_slowdown,
+            "max_accuracy_drop": rules.max_accuracy_drop,
+            "confidence": rules.confidence,
+            "budget_s": rules.budget_s,
+            "undecided": rules.undecided,
+        },
+        "calibration": {
+            "kernel": calibration.KERNEL,
+            "base_s": list(earlier.calibrated) if earlier else None,
+            "head_s": list(calibrated),
+        },
+        "backends": list(backends),
+        "notes": list(subject.notes),
+        "verdict": _overall(backends),
+    }
+
+
+def backend(contest: Contest, measured: Measuring) -> dict[str, Any]:
+    """Return one backend's entry but for its gates."""
+    kept = ("framework", "version", "released", "python")
+    versions = {
+        name: {key: side.versions[key] for key in kept} if side else None
+        for name, side in (("base", contest.base), ("head", contest.head))
+    }
+    return {
+        "backend": contest.label,
+        "base": contest.base.label if contest.base else None,
+        "head": contest.head.label,
+        "versions": versions,
+        "pairs": measured.pairs if isinstance(measured, Paired) else [],
+        "processes": {side: list(own) for side, own in measured.processes.items()},
+        "phases": _phases(measured),
+    }
+
+
+def _phases(measured: Measuring) -> list[dict[str, Any]]:
+    typical, judged = measured.typical(), measured.judged
+    return [
+        {
+            "phase": phase,
+            "unit": UNITS[phase],
+            "verdict": decision.verdict if phase in judged else TOO_SHORT,
+            "ratio": decision.ratio,
+            "low": decision.low,
+            "high": decision.high,
+            "pairs": decision.pairs,
+            "looks": decision.looks,
+        }
+        | typical[phase]
+        for phase, decision in measured.decisions.items()
+    ]
+
+
+def _overall(backends: Sequence[dict[str, Any]]) -> str:
+    """The worst of all: a failed gate, then slower, then undecided."""
+    if not all(gate["passed"] for entry in backends for gate in entry["gates"]):
+        return "failed"
+    verdicts = [phase["verdict"] for entry in backends for phase in entry["phases"]]
+    return next((worst for worst in ("slower", "undecided") if worst in verdicts), "not slower")

@@ -1,0 +1,100 @@
+"""A pair: the base and the head in a fresh process each, which take turns, step by step, and what they took.
+
+Who goes first is a coin's throw, and alternates from step to step (ABBA), so that neither what slows the machine for a
+while, nor going first, falls on one side.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import events
+from bench.errors import UserError
+from bench.jobs import Job
+from bench.turns import TurnTaker
+
+Process = Mapping[str, Any]  # a side of a pair, as in the document
+SIDES = ("base", "head")
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one side of a pair runs: a timed job, perhaps held back by a share of each round (`slowdown`)."""
+
+    job: Job
+    slowdown: float = 0.0
+
+
+def run(sides: Mapping[str, Side], first: str, folder: Path) -> dict[str, Any]:
+    """Run a pair, in `folder`, and return it as in the document.
+
+    `sides` by name, base and head; a single one runs alone. Raises UserError where a process fails.
+    """
+    order = sorted(sides, key=lambda name: name != first)
+    with ExitStack() as stack:
+        takers = {
+            name: stack.enter_context(TurnTaker(replace(sides[name].job, folder=folder / name), sides[name].slowdown))
+            for name in order
+        }
+        for step in range(sides[first].job.rounds + 1):  # the first is loading
+            for name in order if step % 2 == 0 else reversed(order):
+                takers[name].turn()
+                _refuse_unfinished(takers[name], name, is_last=step == sides[first].job.rounds)
+    return {"order": first} | {name: _measured(takers[name]) for name in sides}
+
+
+def log_ratio(pair: Mapping[str, Any], phase: str) -> float:
+    """Return the natural logarithm of head over base: of training, the mean over the rounds; else of the one value."""
+    base, head = (np.log(PHASES[phase](pair[side])) for side in SIDES)
+    return float(np.mean(head - base))
+
+
+def log_value(process: Process, phase: str) -> float:
+    """Return the natural logarithm of what one process took, of training the mean of the rounds' logarithms."""
+    return float(np.mean(np.log(PHASES[phase](process))))
+
+
+def typical(processes: Sequence[Process], phase: str) -> float:
+    """Return the median of what a phase took, in seconds (training: a round's) or bytes."""
+    return statistics.median(value for process in processes for value in PHASES[phase](process))
+
+
+PHASES: dict[str, Callable[[Process], list[float]]] = {
+    "training": lambda process: process["round_s"],
+    "loading": lambda process: [process["load_s"]],
+    "memory": lambda process: [process["peak_rss_bytes"]],
+}
+UNITS = {"training": "s", "loading": "s", "memory": "bytes"}
+
+
+def _refuse_unfinished(taker: TurnTaker, name: str, is_last: bool) -> None:
+    outcome = taker.outcome
+    if outcome is None and not is_last:
+        return
+    if outcome is None or outcome.status != "done" or not is_last:
+        reason = outcome.reason if outcome is not None else "it did more rounds than planned"
+        raise UserError(f"{taker.job.contender.label} ({name}) was not measured: {reason}")
+
+
+def _measured(taker: TurnTaker) -> dict[str, Any]:
+    warmup = 0 if taker.job.contender.centralised else taker.job.cell.cell.spec.timing.warmup_rounds
+    rounds = [event for event in taker.seen if isinstance(event, events.Round)]
+    timed = rounds[warmup:]
+    evaluated = [event for event in taker.seen if isinstance(event, events.Evaluation)][-1]
+    saved = [event for event in taker.seen if isinstance(event, events.Saved)]
+    load = next(event for event in taker.seen if isinstance(event, events.Phase) and event.name == "load")
+    return {
+        "round_s": [event.seconds for event in timed],
+        "round_cpu_s": [event.cpu_seconds for event in timed],
+        "rounds": len(rounds),
+        "load_s": load.seconds,
+        "peak_rss_bytes": max(event.peak_rss_bytes for event in taker.seen if hasattr(event, "peak_rss_bytes")),
+        "accuracy": evaluated.accuracy,
+        "loss": evaluated.loss,
+        "weights_sha256": saved[-1].sha256 if saved else None,
+    }

@@ -1,0 +1,208 @@
+"""What a check compares: for each backend the base and the head, prepared and ready to run, and what they are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench import gittree, machine, plugins, record, runner, spec
+from bench.errors import UserError
+from bench.jobs import Contender, Prepared
+from bench.regression.baseline import Baseline, read, refuse_another
+
+Settings = Sequence[str | tuple[str, Any]]
+HOW = ("training.compile", "privacy.engine")  # how the same is computed, which is what a check is there to compare
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for: an experiment by name or path, its settings, and backends as in --backends."""
+
+    experiment: str
+    settings: Settings
+    scale: float | None
+    requests: Sequence[str]
+
+    def load(self, tree: gittree.Tree | None = None, base: Path | None = None) -> spec.Experiment:
+        """Return the experiment; where it is a file of `tree`, as it stands in `base`, another commit's files."""
+        path = _moved(spec.find(self.experiment), tree, base)
+        if not path.is_file():
+            raise UserError(f"--against: {path.name} is not in that commit, so that there is nothing to compare with")
+        return spec.load(path, self.settings, self.scale)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One backend: the label it is told by, the head and, where it is measured now and not before, the base."""
+
+    label: str
+    head: Contender
+    base: Contender | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """All that is compared: two cells, and contests over them.
+
+    against, subject: as in the document; baseline: what the heads are held against where no base is measured.
+    """
+
+    against: Mapping[str, Any]
+    subject: Mapping[str, Any]
+    experiment: str
+    head: Prepared
+    base: Prepared
+    contests: tuple[Contest, ...]
+    notes: tuple[str, ...] = ()
+    baseline: Baseline | None = None
+
+
+@contextmanager
+def against_ref(asked: Asked, ref: str, display: runner.Display) -> Iterator[Subject]:
+    """The working tree against a commit of the repository that it is in; as long as the context is open."""
+    tree = gittree.around(Path.cwd())
+    if tree is None:
+        raise UserError(f"--against {ref}: no such run folder or file, and this folder is in no git repository")
+    commit = gittree.commit(tree.root, ref)
+    with gittree.checked_out(tree.root, commit) as folder:
+        found = [(request, *plugins.requested(request)) for request in asked.requests]
+        contests = tuple(
+            Contest(
+                request if plugin.shipped else plugin.name,
+                _ready(request, plugin, version, variant, "head", display),
+                _ready(request, _as_it_was(plugin, tree, folder), version, variant, "base", display),
+            )
+            for request, plugin, version, variant in found
+        )
+        head = _prepared(asked.load(), display)
+        base = _prepared(asked.load(tree, folder), display)
+        _refuse_other_work(base, head)
+        same = [contest.label for contest in contests if _is_same(contest) and base.cell.spec == head.cell.spec]
+        yield Subject(
+            {"kind": "ref", "name": ref, "commit": commit, "told": f"{ref} ({commit[:7]})"},
+            _told(tree),
+            asked.load().name,
+            head,
+            base,
+            contests,
+            (f"{', '.join(same)}: the same files and packages on both sides; identical code is compared.",)
+            if same
+            else (),
+        )
+
+
+def against_version(asked: Asked, display: runner.Display) -> Subject:
+    """Two versions of one backend's framework, the first named being the base."""
+    if len(asked.requests) != 2:
+        raise UserError("without --against, name two versions of one backend: --backends tff@0.86.0,tff")
+    first, second = asked.requests
+    base, head = (plugins.requested(request) for request in asked.requests)
+    if base[0] != head[0]:
+        raise UserError(f"without --against, two versions of one backend are compared; {first} and {second} are two")
+    cell = _prepared(asked.load(), display)
+    contest = Contest(second, _ready(second, *head, "head", display), _ready(first, *base, "base", display))
+    told = {"kind": "version", "name": first, "commit": None, "told": first}
+    return Subject(
+        told, _told(gittree.around(Path.cwd())) | {"told": second}, asked.load().name, cell, cell, (contest,)
+    )
+
+
+def against_itself(asked: Asked, display: runner.Display) -> Subject:
+    """Each backend against itself: for a self-test."""
+    return replace(
+        _alone(asked, display, with_base=True),
+        against={"kind": "self", "name": "self", "commit": None, "told": "itself"},
+    )
+
+
+def against_file(asked: Asked, path: Path, display: runner.Display) -> Subject:
+    """The working tree alone, to be held against what was measured before."""
+    baseline = read(path)
+    subject = _alone(asked, display, with_base=False)
+    refuse_another(baseline, subject.head)
+    against = {"kind": baseline.kind, "name": str(path), "commit": baseline.commit, "told": baseline.told}
+    return replace(subject, against=against, baseline=baseline, notes=_weaker(baseline))
+
+
+def _weaker(baseline: Baseline) -> tuple[str, ...]:
+    """What comparing with a file can't do."""
+    now = machine.facts()
+    same = all(baseline.machine[key] == now[key] for key in ("cpu", "cores", "memory_bytes"))
+    there = "" if same else f" on another machine ({baseline.machine['cpu']}, {baseline.machine['cores']} cores)"
+    return (
+        f"The base was measured at another time{there}: times are divided by those of a calibration kernel, then and"
+        " now. That helps as far as training slows down where the kernel does; what it misses is taken for a change of"
+        " the code. A git ref is compared side by side, which misses none of it.",
+    )
+
+
+def _alone(asked: Asked, display: runner.Display, with_base: bool) -> Subject:
+    cell = _prepared(asked.load(), display)
+    contests = []
+    for request in asked.requests:
+        plugin, version, variant = plugins.requested(request)
+        own = _ready(request, plugin, version, variant, "head", display)
+        contests.append(Contest(own.label, own, own if with_base else None))
+    return Subject({}, _told(gittree.around(Path.cwd())), asked.load().name, cell, cell, tuple(contests))
+
+
+def _told(tree: gittree.Tree | None) -> dict[str, Any]:
+    if tree is None:
+        return {"commit": None, "dirty": False, "told": "as installed"}
+    return {"commit": tree.commit, "dirty": tree.changed > 0, "told": tree.told}
+
+
+def _ready(
+    request: str, plugin: plugins.Plugin, version: str | None, variant: str | None, side: str, display: runner.Display
+) -> Contender:
+    found = runner.contender(request, plugin, version, variant, display)
+    if found.environment is None:
+        raise UserError(f"{found.label} ({side}): {found.problem}")
+    return found
+
+
+def _as_it_was(plugin: plugins.Plugin, tree: gittree.Tree, base: Path) -> plugins.Plugin:
+    """The same plugin in another commit's files; as it is where it isn't in the repository, as when installed."""
+    path = _moved(plugin.path, tree, base)
+    if path == plugin.path:
+        return plugin
+    if not path.is_file():
+        told = f"{plugin.path.relative_to(tree.root)} is not in that commit, so that there is nothing to compare with"
+        raise UserError(f"--against: {told}")
+    return replace(plugin, path=path, header=plugins.read_header(path))
+
+
+def _moved(path: Path, tree: gittree.Tree | None, base: Path | None) -> Path:
+    path = path.resolve()
+    if tree is None or base is None or not path.is_relative_to(tree.root.resolve()):
+        return path
+    return base / path.relative_to(tree.root.resolve())
+
+
+def _prepared(experiment: spec.Experiment, display: runner.Display) -> Prepared:
+    if len(experiment.cells) != 1:
+        raise UserError(
+            f"{experiment.name} has {len(experiment.cells)} cells; a check takes one: choose it with --set, or name"
+            " another --experiment"
+        )
+    return runner.prepare(experiment, display)[0]
+
+
+def _refuse_other_work(base: Prepared, head: Prepared) -> None:
+    """Times of two different computations say nothing of each other. Raises UserError."""
+    apart = [name for name, digest in head.digests.items() if base.digests[name] != digest]
+    if apart:
+        raise UserError(f"base and head don't compute the same: they differ in {', '.join(apart)}")
+    left, right = (one.cell.spec.model_dump(mode="json") for one in (base, head))
+    others = record.differences(left, right, names=("base", "head"), but=HOW)
+    if others:
+        raise UserError(f"base and head don't compute the same: {'; '.join(others)}")
+
+
+def _is_same(contest: Contest) -> bool:
+    assert contest.base is not None
+    texts = [
+        [path.read_bytes() for path in (one.plugin.path, *one.plugin.needed)] for one in (contest.base, contest.head)
+    ]
+    return texts[0] == texts[1] and contest.base.versions == contest.head.versions
