@@ -1,5 +1,6 @@
 """`bench check`: did this change make training slower?"""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +62,10 @@ def check(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Keep the result: also a baseline for another --against.")
     ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE.xml", help="Also write JUnit XML.")] = None,
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Also add Markdown to a file, as $GITHUB_STEP_SUMMARY is.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
     """Tell whether training got slower, loading too, or memory larger, and be right about it on a noisy machine.
@@ -83,7 +88,8 @@ def check(
 
     from bench import plugins, store
     from bench.regression import check as checking
-    from bench.regression import progress, terminal, verdicts
+    from bench.regression import github, progress, terminal, verdicts
+    from bench.regression import junit as junit_report
     from bench.regression.subjects import Asked
 
     if undecided not in (None, "pass", "fail"):
@@ -95,8 +101,9 @@ def check(
         budget_s=_seconds(budget, "--budget"),
         undecided=undecided or "exit 3",
     )
-    if out is not None and not out.resolve().parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.parent}")
+    for option, path in (("--out", out), ("--junit", junit), ("--summary", summary)):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise UserError(f"{option} {path}: there is no folder {path.parent}")
     asked = Asked(experiment, settings or [], scale, plugins.names(backends))
     if self_test:
         _test_itself(asked, rules, _seconds(self_test_time, "--self-test-time"), trials, out)
@@ -105,10 +112,17 @@ def check(
         document = _checked(asked, against, rules, shown)
     if out is not None:
         store.write_text(out, json.dumps(document, indent=1) + "\n")
+    if junit is not None:
+        store.write_text(junit, junit_report.render(document))
+    if summary is not None:
+        with summary.open("a", encoding="utf-8") as file:
+            file.write(github.summary(document))
     if as_json:
         print(json.dumps(document, indent=1))
     else:
         terminal.show(document)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            print("\n".join(github.annotations(document)))
     code = verdicts.exit_code(document)
     if code:
         raise typer.Exit(code)

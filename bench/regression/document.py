@@ -8,12 +8,10 @@ from bench import calibration, jobs, machine
 from bench.regression.measuring import Measuring, Paired
 from bench.regression.pairing import UNITS
 from bench.regression.subjects import Contest, Subject
+from bench.regression.verdicts import SCHEMA, TOO_SHORT, overall
 
 if TYPE_CHECKING:
     from bench.regression.check import Rules
-
-SCHEMA = "bench.check/1"
-TOO_SHORT = "too short"  # a phase's verdict, which is none
 
 
 def make(
@@ -25,7 +23,7 @@ def make(
     """
     spec = subject.head.cell.spec
     earlier = subject.baseline
-    return {
+    found = {
         "schema": SCHEMA,
         "experiment": subject.experiment,
         "spec": spec.model_dump(mode="json"),
@@ -49,8 +47,8 @@ def make(
         },
         "backends": list(backends),
         "notes": list(subject.notes),
-        "verdict": _overall(backends),
     }
+    return found | {"verdict": overall(found)}
 
 
 def backend(contest: Contest, measured: Measuring) -> dict[str, Any]:
@@ -87,11 +85,3 @@ def _phases(measured: Measuring) -> list[dict[str, Any]]:
         | typical[phase]
         for phase, decision in measured.decisions.items()
     ]
-
-
-def _overall(backends: Sequence[dict[str, Any]]) -> str:
-    """The worst of all: a failed gate, then slower, then undecided."""
-    if not all(gate["passed"] for entry in backends for gate in entry["gates"]):
-        return "failed"
-    verdicts = [phase["verdict"] for entry in backends for phase in entry["phases"]]
-    return next((worst for worst in ("slower", "undecided") if worst in verdicts), "not slower")

@@ -83,7 +83,7 @@ def _complain(case: ET.Element, how: str, kind: str, told: str) -> None:
 
 
 def _measured_s(backend: Part) -> float:
-    sides = [pair[side] for pair in backend["pairs"] for side in ("base", "head")]
+    sides = [pair[side] for pair in backend["pairs"] for side in ("base", "head")] or backend["processes"]["head"]
     return float(sum(sum(side["round_s"]) + side["load_s"] for side in sides))
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bench.drawing import draw
 from bench.layout import Table, duration
-from bench.regression import words
+from bench.regression import verdicts, words
 from bench.regression.verdicts import TOO_SHORT, Document
 
 COLUMNS = ("backend", "phase", "against", "this", "ratio", "verdict")
@@ -55,13 +55,13 @@ def _notes(document: Document) -> tuple[str, ...]:
     settings, machine = document["settings"], document["machine"]
     how = (
         "two samples of processes, each divided by the seconds of a calibration kernel"
-        if document["calibration"]
+        if verdicts.is_of_a_file(document)
         else "pairs of fresh processes that took turns, round by round"
     )
     phases = [phase for backend in document["backends"] for phase in backend["phases"]]
     counts = {phase["pairs"] for phase in phases}
     told = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(*counts)
-    unit = "processes" if document["calibration"] else "pairs"
+    unit = "processes" if verdicts.is_of_a_file(document) else "pairs"
     is_short = any(phase["verdict"] == TOO_SHORT for phase in phases)
     spent = f"{duration(document['seconds'])} in all, of a budget of {duration(settings['budget_s'])} for measuring"
     return (

@@ -42,6 +42,11 @@ def exit_code(document: Document) -> int:
     return 0 if verdict == NOT_SLOWER else 1
 
 
+def is_of_a_file(document: Document) -> bool:
+    """Whether the base was measured before, so that there are no pairs."""
+    return document["against"]["kind"] in ("run", "baseline")
+
+
 def fails(document: Document, verdict: str) -> bool:
     """Whether a phase's verdict is a failure under the document's settings."""
     return verdict == SLOWER or (verdict == UNDECIDED and document["settings"]["undecided"] == "fail")
