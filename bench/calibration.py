@@ -12,8 +12,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 KERNEL = 1  # changes whenever what is timed does
-SIDE, PRODUCTS = 768, 24
-COPIED, COPIES = 64 * 2**20, 4
+SIDE, PRODUCTS = 512, 24
+COPIED, COPIES = 64 * 2**20, 2
 PASSES = 5
 
 

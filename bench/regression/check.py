@@ -97,6 +97,8 @@ def _measure(
             calibrated.append(calibration.measure(threads))
             own.step(folder, calibrated[-1])
             label = subject.contests[measuring.index(own)].label
+            if "training" not in own.judged:
+                raise UserError(f"{label}: its rounds are too short to be timed; more rounds or samples make a check")
             display.measured(label, own.count, own.decisions, max(0.0, end - time.monotonic()))
     return calibrated
 

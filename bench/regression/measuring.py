@@ -15,7 +15,7 @@ from bench.regression.intervals import least_heads
 from bench.regression.pairing import PHASES, SIDES, UNITS, Process, Side
 from bench.regression.sequential import Decision, decide, decide_unpaired, share
 
-SHORTEST_S = 0.1  # of a phase that is judged
+SHORTEST_S = 0.1  # that a phase takes in a process, if it is judged
 MORE = 2  # times the least number of processes that tell anything against a file
 
 
@@ -72,7 +72,9 @@ class Measuring(ABC):
 
 def is_long_enough(processes: Mapping[str, Sequence[Process]], phase: str) -> bool:
     """Whether a phase takes so long, on one side at least, that its times are not those of clock and scheduler."""
-    return UNITS[phase] != "s" or max(pairing.typical(own, phase) for own in processes.values()) >= SHORTEST_S
+    if UNITS[phase] != "s":
+        return True
+    return any(statistics.median(sum(PHASES[phase](one)) for one in own) >= SHORTEST_S for own in processes.values())
 
 
 class Paired(Measuring):
