@@ -418,7 +418,8 @@ def test_real_trials_use_no_pair_twice():
 def test_a_check_goes_on_until_all_of_it_is_decided():
     clear, open_ = [0.0] * 100, list(np.random.default_rng(4).normal(math.log(1.05), 0.3, 100))
     found = {own.phase: own for own in tried(Series("itself", {"memory": clear, "training": open_}), most=40)}
-    assert found["memory"].real.median_pairs == 10
+    assert found["memory"].real == trials.Tally(7, 0, 7, 0, 10)
+    assert found["memory"].resampled.median_pairs == 10
     assert found[trials.WHOLE].real == found["training"].real == trials.Tally(2, 0, 0, 2, None)
 
 
@@ -454,18 +455,20 @@ def test_how_values_go_with_those_before_them():
     assert trials.autocorrelation([1.0, 2.0]) is None
 
 
-def test_a_table_of_trials_can_be_read():
+def test_tables_of_trials_can_be_read():
     same = tried(Series("itself", recorded(1, training=0.0, memory=0.0)))
-    slowed = tried(Series("slowed by 10 %", recorded(2, training=0.1), {"training": 0.1}))
-    table = trials.table([*same, *slowed], Setup(0.05, 0.99, 2, 30, trials=200))
-    assert all(len(row) == len(table.columns) for row in table.rows)
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    assert [row["phase"] for row in rows] == ["training", "memory", trials.WHOLE, "training"]
-    assert [row["false alarms"] for row in rows] == ["0.0 % [0.0, 1.9]"] * 3 + ["-"]
-    assert [row["caught"] for row in rows] == ["-"] * 3 + ["100.0 % [98.1, 100.0]"]
-    assert [row["slower in real trials"] for row in rows] == ["0 of 8", "0 of 8", "0 of 8", "8 of 8"]
-    assert rows[0]["lag 1"].endswith("(±0.20)")
-    assert rows[2]["lag 1"] == "-"
-    console = Console(width=200, record=True)
-    draw(table, console)
-    assert "200 resampled trials a row" in console.export_text()
+    slowed = tried(Series("10 % slower", recorded(2, training=0.1), {"training": 0.1}))
+    tables = trials.tables([*same, *slowed], Setup(0.05, 0.99, 2, 30, trials=200))
+    resampled, real = ([dict(zip(one.columns, row, strict=True)) for row in one.rows] for one in tables)
+    assert [row["phase"] for row in resampled] == ["training", "memory", trials.WHOLE, "training"]
+    assert [row["alarms, %"] for row in resampled] == ["0 [0, 1.9]"] * 3 + ["-"]
+    assert [row["caught, %"] for row in resampled] == ["-"] * 3 + ["100 [98.1, 100]"]
+    assert {(row["undecided, %"], row["pairs"]) for row in resampled} == {("0", "10")}
+    assert [(row["pairs"], row["trials"], row["slower"]) for row in real] == [("100", "8", "0")] * 3 + [
+        ("100", "8", "8")
+    ]
+    assert [row["lag 1"].partition(" ")[2] for row in real] == ["(±0.20)", "(±0.20)", "", "(±0.20)"]
+    console = Console(width=80, record=True)
+    for one in tables:
+        draw(one, console)
+    assert "100 [98.1, 100]" in console.export_text()
