@@ -157,7 +157,8 @@ def _test_itself(asked: "Asked", rules: "Rules", seconds: float, count: int, out
         store.write_text(out, json.dumps(selftest.document(subject, recorded, found), indent=1) + "\n")
     most = selftest.most(recorded, rules.budget_s)
     setup = trials.Setup(rules.max_slowdown, rules.confidence, len(PHASES), most, count)
-    drawing.draw(trials.table(found, setup), Console())
+    for table in trials.tables(found, setup):
+        drawing.draw(table, Console())
 
 
 def _share(text: str, option: str, most: float) -> float:

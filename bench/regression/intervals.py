@@ -78,7 +78,7 @@ def _signed_rank(pairs: int, alpha: float) -> int:
     chances = np.zeros(pairs * (pairs + 1) // 4 + 1)  # the lower half, which is all that an alpha below 1/2 reaches
     chances[0] = 1
     for rank in range(1, pairs + 1):
-        chances[rank:] += chances[:-rank].copy()
+        chances[rank:] += chances[:-rank]
         chances /= 2
     return _reached(chances, alpha)
 
