@@ -1,5 +1,6 @@
 """Run folders: where a run's jobs, plan and results lie, and which one the same command goes on with."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +22,20 @@ def claim(out: Path, name: str, key: str, fresh: bool = False) -> Iterator[Path]
             if mine:
                 yield folder
                 return
+
+
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A temporary folder for jobs; kept, where a UserError leaves, for the log that its message names."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield folder
+    except UserError:
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_unwritable(out: Path) -> None:

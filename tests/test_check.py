@@ -1,7 +1,6 @@
-"""`bench check` as its users call it: in a git repository of their own, with a backend and an experiment of their own."""
+"""`bench check` as its users call it: in a repository, with a backend and an experiment, of their own."""
 
 import json
-import os
 import re
 import subprocess
 import xml.etree.ElementTree as ET
@@ -128,13 +127,15 @@ def test_a_base_that_cant_be_had_is_one_line(bench: Bench, repository: Path) -> 
     git(repository, "commit", "-q", "-m", "without")
     done = bench(*MINE, "--against=HEAD", ONE_PAIR)
     assert (done.code, "mine.py is not in that commit" in done.err) == (2, True)
-    (repository / "mine.py").write_text('"""No header, and no such module."""\nimport no_such_module\n')
+    (repository / "mine.py").write_text(QUICK.replace("import numpy as np", "import no_such_module", 1))
     git(repository, "add", "mine.py")
     git(repository, "commit", "-q", "-m", "broken")
     (repository / "mine.py").write_text(QUICK)
     done = bench(*MINE, "--against=HEAD", ONE_PAIR)
     assert done.code == 2
-    assert re.search(r"bench: mine \(base\) was not measured: .*no_such_module", done.err)
+    told = re.search(r"bench: mine \(base\) was not measured: .*no_such_module.*log: (.*)\)", done.err)
+    assert told, done.err
+    assert Path(told[1]).is_file()
 
 
 def test_another_experiment_is_refused(bench: Bench, repository: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_folder_outside_of_git_is_told(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_against_what_was_measured_before(bench: Bench, repository: Path) -> None:
-    ran = bench("run", "my.toml", "--backends=./mine.py", "--repeats=3", "--json")
+    ran = bench("run", "my.toml", "--backends=./mine.py", "--repeats=4", "--json")
     assert ran.code == 0, ran.err
     (folder,) = (repository / "runs").iterdir()
     (repository / "mine.py").write_text(SLOW)
@@ -164,7 +165,7 @@ def test_against_what_was_measured_before(bench: Bench, repository: Path) -> Non
     assert "The base was measured at another time: times are divided by" in " ".join(done.out.split())
     document = json.loads((repository / "c.json").read_text())
     assert document["against"]["kind"] == "run"
-    assert len(document["backends"][0]["processes"]["base"]) == 3
+    assert len(document["backends"][0]["processes"]["base"]) == 4
     (repository / "mine.py").write_text(QUICK)
     done = bench(*MINE, "--against=c.json", "--confidence=60%", "--json")  # quicker than what c.json holds
     assert done.code == 0, done.err
@@ -176,5 +177,5 @@ def test_against_what_was_measured_before(bench: Bench, repository: Path) -> Non
     document["backends"][0]["processes"]["head"] = "none"
     (repository / "c.json").write_text(json.dumps(document)[:-30])
     assert bench(*MINE, "--against=c.json").code == 2
-    os.remove(folder / "record.json")
+    (folder / "record.json").unlink()
     assert "missing, torn or altered" in bench(*MINE, f"--against={folder}").err

@@ -15,17 +15,18 @@ from bench.regression.verdicts import SCHEMA
 
 @dataclass(frozen=True)
 class Baseline:
-    """Processes by backend, as sides of pairs; `calibrated` are the kernel's seconds; spec is None of a check."""
+    """Processes by backend, as sides of pairs, and their versions; `calibrated` are the kernel's seconds."""
 
     kind: str
     path: Path
     told: str
     commit: str | None
     digests: Mapping[str, str]
-    spec: Mapping[str, Any] | None
+    spec: Mapping[str, Any]
     machine: Mapping[str, Any]
     calibrated: tuple[float, ...]
     processes: Mapping[str, list[Process]]
+    versions: Mapping[str, Mapping[str, Any]]
 
 
 def read(path: Path) -> Baseline:
@@ -51,11 +52,10 @@ def refuse_another(baseline: Baseline, cell: Prepared) -> None:
     apart = [name for name, digest in cell.digests.items() if baseline.digests.get(name) != digest]
     if apart:
         raise UserError(f"{where}: doesn't compute what is checked: they differ in {', '.join(apart)}")
-    if baseline.spec is not None:
-        own = cell.cell.spec.model_dump(mode="json")
-        others = record.differences(baseline.spec, own, names=("the baseline", "this check"))
-        if others:
-            raise UserError(f"{where}: doesn't compute what is checked: {'; '.join(others)}")
+    own = cell.cell.spec.model_dump(mode="json")
+    others = record.differences(baseline.spec, own, names=("the baseline", "this check"))
+    if others:
+        raise UserError(f"{where}: doesn't compute what is checked: {'; '.join(others)}")
 
 
 def _of_run(path: Path, comparison: Mapping[str, Any]) -> Baseline:
@@ -75,10 +75,11 @@ def _of_run(path: Path, comparison: Mapping[str, Any]) -> Baseline:
         told=f"{path.name}, of {comparison['finished']}",
         commit=None,
         digests=cell["digests"],
-        spec=cell.get("spec"),
+        spec=cell["spec"],
         machine=comparison["machine"],
         calibrated=tuple(calibrated["seconds"]),
         processes=processes,
+        versions={run["backend"]: run["versions"] for run in cell["runs"]},
     )
 
 
@@ -109,5 +110,6 @@ def _of_check(path: Path, document: Mapping[str, Any]) -> Baseline:
         spec=document["spec"],
         machine=document["machine"],
         calibrated=tuple(calibrated["head_s"]),
-        processes={entry["backend"]: entry["processes"]["head"] for entry in document["backends"]},
+        processes={entry["backend"]: list(entry["processes"]["head"]) for entry in document["backends"]},
+        versions={entry["backend"]: entry["versions"]["head"] for entry in document["backends"]},
     )

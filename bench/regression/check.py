@@ -1,13 +1,12 @@
 """Runs a check: certificates first, then measures each backend in turn, until all is settled or the time is up."""
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import calibration, jobs, plugins, privacy, runner
+from bench import calibration, folders, jobs, plugins, privacy, runner
 from bench.errors import UserError
 from bench.jobs import REFERENCE, Job, Prepared
 from bench.regression import document, gates
@@ -45,8 +44,7 @@ class Display(runner.Display, Protocol):
 def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
     """Measure, judge, and return the document. Raises UserError where there is nothing to be measured."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="bench-check-") as temporary:
-        folder = Path(temporary)
+    with folders.scratch("bench-check-") as folder:
         reference = runner.contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
         (task,) = jobs.tasks([subject.head], [contest.head for contest in subject.contests], reference, folder)
         certificates, skipped = runner.certify(task, display)
@@ -57,7 +55,7 @@ def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
         calibrated = _measure(subject, measuring, rules.budget_s, folder, display)
     epsilons = _epsilon(subject.base), _epsilon(subject.head)
     backends = [
-        document.backend(contest, own)
+        document.backend(subject, contest, own)
         | {"gates": gates.of(own.processes, certificates.get(contest.head.label), epsilons, rules.max_accuracy_drop)}
         for contest, own in zip(subject.contests, measuring, strict=True)
     ]
@@ -95,7 +93,7 @@ def _measure(
     while ready := [own for own in measuring if not own.is_settled and own.longest_s <= end - time.monotonic()]:
         for own in ready:
             calibrated.append(calibration.measure(threads))
-            own.step(folder, calibrated[-1])
+            own.step(folder / "measured", calibrated[-1])
             label = subject.contests[measuring.index(own)].label
             if "training" not in own.judged:
                 raise UserError(f"{label}: its rounds are too short to be timed; more rounds or samples make a check")

@@ -13,6 +13,8 @@ from bench.regression.verdicts import SCHEMA, TOO_SHORT, overall
 if TYPE_CHECKING:
     from bench.regression.check import Rules
 
+VERSION = ("framework", "version", "released", "python")
+
 
 def make(
     subject: Subject, rules: "Rules", backends: Sequence[dict[str, Any]], calibrated: Sequence[float], seconds: float
@@ -51,18 +53,15 @@ def make(
     return found | {"verdict": overall(found)}
 
 
-def backend(contest: Contest, measured: Measuring) -> dict[str, Any]:
+def backend(subject: Subject, contest: Contest, measured: Measuring) -> dict[str, Any]:
     """Return one backend's entry but for its gates."""
-    kept = ("framework", "version", "released", "python")
-    versions = {
-        name: {key: side.versions[key] for key in kept} if side else None
-        for name, side in (("base", contest.base), ("head", contest.head))
-    }
+    earlier = subject.baseline.versions[contest.label] if subject.baseline else {}
+    versions = {"base": contest.base.versions if contest.base else earlier, "head": contest.head.versions}
     return {
         "backend": contest.label,
         "base": contest.base.label if contest.base else None,
         "head": contest.head.label,
-        "versions": versions,
+        "versions": {side: {key: own[key] for key in VERSION} for side, own in versions.items()},
         "pairs": measured.pairs if isinstance(measured, Paired) else [],
         "processes": {side: list(own) for side, own in measured.processes.items()},
         "phases": _phases(measured),

@@ -3,7 +3,6 @@
 import math
 import random
 import statistics
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -43,16 +42,12 @@ class Measuring(ABC):
 
     @abstractmethod
     def _measure(self, folder: Path, calibrated_s: float) -> None:
-        """Measure once more, in a folder of its own."""
+        """Measure once more."""
 
     def step(self, folder: Path, calibrated_s: float) -> None:
-        """Measure once more; what is written in `folder` meanwhile is removed.
-
-        `calibrated_s` is what the calibration kernel has just taken.
-        """
+        """Measure once more, in a `folder` that is made for it; `calibrated_s` is what the calibration kernel took."""
         began = time.monotonic()
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            self._measure(Path(own), calibrated_s)
+        self._measure(folder, calibrated_s)
         self.longest_s = max(self.longest_s, time.monotonic() - began)
 
     @property

@@ -4,6 +4,7 @@ Who goes first is a coin's throw, and alternates from step to step (ABBA), so th
 while, nor going first, falls on one side.
 """
 
+import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -31,7 +32,7 @@ class Side:
 
 
 def run(sides: Mapping[str, Side], first: str, folder: Path) -> dict[str, Any]:
-    """Run a pair, in `folder`, and return it as in the document.
+    """Run a pair, in `folder`, which is removed, and return it as in the document.
 
     `sides` by name, base and head; a single one runs alone. Raises UserError where a process fails.
     """
@@ -45,6 +46,7 @@ def run(sides: Mapping[str, Side], first: str, folder: Path) -> dict[str, Any]:
             for name in order if step % 2 == 0 else reversed(order):
                 takers[name].turn()
                 _refuse_unfinished(takers[name], name, is_last=step == sides[first].job.rounds)
+    shutil.rmtree(folder)  # the weights of hundreds of processes would fill the disk
     return {"order": first} | {name: _measured(takers[name]) for name in sides}
 
 

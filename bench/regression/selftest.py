@@ -6,14 +6,12 @@ Pairs are real, one of each series in turn, so that what the machine does meanwh
 import math
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from bench import jobs, machine, plugins, runner
+from bench import folders, jobs, machine, plugins, runner
 from bench.errors import UserError
 from bench.jobs import REFERENCE
 from bench.regression import measuring, pairing, trials
@@ -42,8 +40,7 @@ def record(subject: Subject, budget_s: float, display: Display) -> Recorded:
     (contest,) = subject.contests
     found: dict[float, list[dict[str, Any]]] = {slowed: [] for slowed, _ in ASKED}
     took: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="bench-check-") as temporary:
-        folder = Path(temporary)
+    with folders.scratch("bench-check-") as folder:
         reference = runner.contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
         (task,) = jobs.tasks([subject.head], [contest.head], reference, folder)
         runner.certify(task, display)
@@ -52,9 +49,8 @@ def record(subject: Subject, budget_s: float, display: Display) -> Recorded:
         while len(took) < len(found) or max(took) <= end - time.monotonic():
             slowed = min(found, key=lambda own: len(found[own]))
             began = time.monotonic()
-            with tempfile.TemporaryDirectory(dir=folder) as own:
-                sides = {"base": Side(job), "head": Side(job, slowed)}
-                found[slowed].append(pairing.run(sides, random.choice(pairing.SIDES), Path(own)))
+            sides = {"base": Side(job), "head": Side(job, slowed)}
+            found[slowed].append(pairing.run(sides, random.choice(pairing.SIDES), folder / "pair"))
             took.append(time.monotonic() - began)
             left = max(0, math.floor((end - time.monotonic()) / statistics.median(took)))
             display.progress("pairs", len(took), len(took) + left)
