@@ -3,8 +3,10 @@
 import itertools
 import json
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,27 +16,45 @@ from PIL import Image
 from rich.console import Console
 
 from bench.errors import UserError
-from bench.gesture import film, physics, plot, terminal_view, watching
+from bench.gesture import cutting, film, physics, plot, terminal_view, watching
+from bench.gesture.cutter import Cutter
 from bench.gesture.live import Live
 from bench.gesture.stream import Sample, Tally
 from bench.gesture.watching import Pace
-from tests.sensors import counted, simulator, talking
+from tests.sensors import counted, simulator, start, talking
+from tests.test_gesture_segment import recorded
 
 
 class Played:
-    """A stream that is ahead of nobody: its clock is that of its samples."""
+    """A stream that is ahead of nobody: its clock is that of its samples, which begin at 0."""
 
-    def __init__(self, values: np.ndarray) -> None:
+    def __init__(self, values: np.ndarray, rate_hz: float = 100.0) -> None:
         self.tally = Tally()
         self.now_s = 0.0
-        self._values = iter(values.tolist())
+        self._values = values.tolist()
+        self._rate_hz = rate_hz
 
     def samples(self, lost: dict[int, int] | None = None) -> Iterator[Sample]:
+        """`lost` tells how many are missing before the one of a number."""
+        counter = -1
         for number, values in enumerate(self._values):
+            gone = (lost or {}).get(number, 0)
+            counter += 1 + gone
             self.tally.samples += 1
-            self.tally.lost += (lost or {}).get(number, 0)
-            self.now_s = number / 100
-            yield Sample(self.now_s, None, tuple(values))
+            self.tally.lost += gone
+            self.now_s = counter / self._rate_hz
+            yield Sample(self.now_s, counter, tuple(values))
+
+
+class Remembering:
+    """A classifier that keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[np.ndarray] = []
+
+    def predict(self, movement: np.ndarray) -> tuple[str, float]:
+        self.asked.append(movement)
+        return "LtoR", 0.9
 
 
 def motion() -> np.ndarray:
@@ -43,9 +63,11 @@ def motion() -> np.ndarray:
     return np.concatenate(parts)
 
 
-def lived(lost: dict[int, int] | None = None) -> Live:
-    played = Played(motion())
-    live = Live(played)  # type: ignore[arg-type]
+def lived(
+    lost: dict[int, int] | None = None, values: np.ndarray | None = None, rate_hz: float = 100.0, **options: Any
+) -> Live:
+    played = Played(motion() if values is None else values, rate_hz)
+    live = Live(played, **options)  # type: ignore[arg-type]
     for sample in played.samples(lost):
         live.push(sample)
     return live
@@ -67,6 +89,52 @@ def test_lost_samples_leave_a_gap_and_do_not_shorten_time() -> None:
     assert gappy.place == whole.place + 37
     steps = np.diff(gappy.places)
     assert sorted(steps[steps > 1].tolist()) == [8, 31]
+
+
+def test_what_is_recognised_is_what_would_be_recorded() -> None:
+    known = Remembering()
+    lived(classifier=known)
+    cutter = Cutter(None, 100.0)
+    later = itertools.islice(Played(motion()).samples(), 201, None)  # when the rate has been measured
+    (whole,) = [cut for sample in later if (cut := cutter.push(sample)) is not None]
+    (asked,) = known.asked
+    assert np.array_equal(asked, whole.samples)
+
+
+def test_a_gesture_with_a_gap_is_recognised_no_more_than_recorded() -> None:
+    told: list[str] = []
+    known = Remembering()
+    (gesture,) = lived().gestures
+    middle = (gesture.start + gesture.stop) // 2
+    rng = np.random.default_rng(2)
+    again = np.concatenate([motion(), physics.gesture("RtoL", 0, rng), physics.rest(100, 0, rng)])
+    live = lived({middle: 30}, again, classifier=known, notice=told.append)
+    assert told == ["a gesture with a gap in it was left out: hold the sensor still, and make it again"]
+    (other,) = live.gestures
+    assert other.start > gesture.stop + 30
+    assert len(known.asked) == live.count == 1
+    assert live.segmenter.is_calibrated and live.moving_since is None
+
+
+def test_of_a_long_movement_as_much_is_looked_at_as_in_training() -> None:
+    known = Remembering()
+    live = lived(values=recorded((350, 680)), classifier=known)
+    assert [len(asked) for asked in known.asked] == [cutting.LONGEST]
+    (gesture,) = live.gestures
+    assert gesture.stop - gesture.start > 320
+    assert gesture.duration_s > 3.2
+    assert gesture.hold_s < 0.5, "of the movement's end, not of the part that was looked at"
+
+
+def test_the_rate_is_measured_and_told_where_it_is_another() -> None:
+    told: list[str] = []
+    values = np.repeat(recorded((350, 450)), 2, axis=0)
+    live = lived(values=values, rate_hz=200.0, notice=told.append)
+    assert live.rate_hz == pytest.approx(200)
+    assert [text.partition(" (")[0] for text in told] == ["it sends 200.0 samples a second, not 100"]
+    (gesture,) = live.gestures
+    assert gesture.duration_s == pytest.approx(1.0, abs=0.4)
+    assert len(live.places) == 2000, "ten seconds of them"
 
 
 def test_a_gesture_of_which_nobody_knows_the_name_is_told_by_its_length() -> None:
@@ -214,6 +282,36 @@ def test_watch_saves_a_picture_and_an_animation_of_a_virtual_sensor(bench: Calla
     assert lines.code == 0
     assert "no display" in lines.err
     assert "energy" in lines.out
+
+
+def test_watch_goes_on_when_the_sensor_is_back(bench: Callable, tmp_path: Path) -> None:
+    with simulator("--link", str(tmp_path / "sensor"), "--fault", "unplug=6") as sensor:
+        seen = bench("gesture", "watch", "--port", sensor.port, "--seconds", "14", env={"DISPLAY": ""})
+        drawn = bench("gesture", "watch", "--port", sensor.port, "--save", "out.png", "--seconds", "9")
+    for done in (seen, drawn):
+        assert done.code == 0, done.err
+        assert "is gone; trying again" in done.err
+        assert "is back, at attempt" in done.err
+        assert "reconnected 1 x" in done.err.splitlines()[-1]
+    assert "energy" in seen.out
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (1000, 640)
+
+
+@pytest.mark.parametrize("save", ["out.png", "out.gif"])
+def test_what_was_watched_of_a_sensor_that_is_gone_for_good_is_kept(tmp_path: Path, save: str) -> None:
+    with simulator() as sensor:
+        arguments = ("--port", sensor.port, "--patience", "1", "--save", str(tmp_path / save))
+        process = start("gesture", "watch", *arguments, "--seconds", "60")
+        assert "says: MPU6050" in process.stderr.readline()
+        threading.Timer(1.5, sensor.kill).start()
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    faults = [line for line in told.splitlines() if line.startswith("bench: ")]
+    assert faults == [f"bench: --port {sensor.port}: it was unplugged and did not come back within 1 s"]
+    assert "Traceback" not in told
+    with Image.open(tmp_path / save) as picture:
+        assert picture.size == (1000, 640)
 
 
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
