@@ -278,8 +278,8 @@ def test_a_reopened_port_takes_the_time_that_it_took():
 
 
 def test_of_a_long_gesture_what_is_around_its_peak_is_kept_as_in_training():
-    values = recorded((300, 650))
-    values[560:580, 3] += 150
+    values = recorded((300, 600))
+    values[530:550, 3] += 150
     (own,), _ = cut(samples_of(values))
     trained = cutting.movement(values, 100.0)
     assert len(own.samples) == len(trained.samples) == cutting.LONGEST

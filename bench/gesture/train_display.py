@@ -56,7 +56,8 @@ def train(source: Path | None, out: Path, axes: str, seed: int) -> None:
 def lengths(recordings: Sequence[Recording]) -> str:
     """How long the movements are, and of how many recordings they are not all."""
     counts = sorted(len(one.samples) for one in recordings)
-    told = f"movements of {counts[0]} to {counts[-1]} samples, median {np.median(counts):g}"
+    spread = f"{counts[0]} to {counts[-1]} samples, median {np.median(counts):g}"
+    told = f"movements of {spread if counts[0] < counts[-1] else f'{counts[0]} samples each'}"
     cut = [one.bursts for one in recordings if one.bursts is not None]
     if not cut:
         return f"{told}; they came cut"
