@@ -210,7 +210,15 @@ def test_a_session_without_a_gesture(tmp_path: Path):
 
 @real
 def test_the_study_s_sensor_in_another_s_hand():
-    found = sets.read(GESTURES / "arduino-gesture-ml", 0)
+    told = []
+    found = sets.read(GESTURES / "arduino-gesture-ml", 0, notice=told.append)
+    assert [text.partition("arduino-gesture-ml/")[2] for text in told] == [
+        "gesture_data_20260107_001217.csv: line 23004: the clock jumps by 65.0 s, once in this file;"
+        " each cuts a recording in two",
+        "gesture_data_20260107_142330.csv: line 15672: the clock jumps by 168.6 s, 2 times in this file;"
+        " each cuts a recording in two",
+    ]
+    assert sum(one.bursts > 1 for one in found) == 40
     assert Counter(one.label for one in found) == {
         "swipe_right": 15, "rotate_cw": 10, "rotate_ccw": 10, "swipe_left": 5, "swipe_up": 5, "swipe_down": 5,
         "punch": 5, "shake": 5,

@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -259,6 +261,23 @@ def test_a_film_makes_up_for_frames_that_were_late(tmp_path: Path, monkeypatch: 
         made.add(frame, time_s * 5)  # 5 frames a second
     made.finish(2.0)
     assert path.stat().st_size == 60 * 40 * 60 * 3
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg isn't on this machine")
+def test_a_film_of_the_real_ffmpeg_has_every_frame(tmp_path: Path) -> None:
+    made = film.make(tmp_path / "out.mp4", 30.0)
+    for frame, time_s in frames(25):
+        made.add(frame, time_s)
+    made.finish(1.0)
+    played = cv2.VideoCapture(str(tmp_path / "out.mp4"))
+    assert played.get(cv2.CAP_PROP_FPS) == 30
+    shown = []
+    while (read := played.read())[0]:
+        shown.append(read[1])
+    assert len(shown) == 30
+    blue, _, red = (int(one) for one in shown[-1][20, 12])
+    assert blue > 120 > red, "what was drawn first is there at the end"
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.mp4"]
 
 
 def test_a_film_that_ffmpeg_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
