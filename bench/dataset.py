@@ -37,6 +37,7 @@ class Request:
 
     Generated files go into `folder`, which is this source's own; without a source, this seed's and film size's own.
     It may hold files of an earlier call, which asked for more or fewer samples: what is there must be whole.
+    `warn` takes a line of what somebody who trains on the set should know of its source.
     """
 
     source: Path | None
@@ -47,3 +48,4 @@ class Request:
     film_size: int | None
     seed: int
     report: Progress
+    warn: Callable[[str], None]

@@ -33,7 +33,9 @@ Threshold = Annotated[
         help="Energy above which the sensor moves; 1 is 1 g or 250 deg/s. Without it, from a second at rest.",
     ),
 ]
-Rate = Annotated[float, typer.Option(min=1, max=100_000, help="Samples a second that the sensor sends.")]
+Rate = Annotated[
+    float, typer.Option(min=1, max=100_000, help="Samples a second that the sensor should send; it is measured.")
+]
 Patience = Annotated[
     float, typer.Option(min=0.5, max=86400, help="Seconds to wait for a sensor that is silent or unplugged.")
 ]
@@ -68,9 +70,7 @@ def record(
     baud: Baud = 115200,
     threshold: Threshold = None,
     patience: Patience = 20.0,
-    rate: Annotated[
-        float, typer.Option(min=1, max=100_000, help="Samples a second that the sensor should send.")
-    ] = 100,
+    rate: Rate = 100.0,
 ) -> None:
     """Cut gestures out of the sensor's stream, and save each as soon as it ends.
 

@@ -67,6 +67,7 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
     sets: dict[str, data.Prepared] = {}
     plans: dict[str, plan.Plan] = {}
     cells = []
+    told: set[str] = set()  # folds of one set have the same to tell
     for cell in experiment.cells:
         spec = cell.spec
         key = spec.data.model_dump_json(exclude={"form", "loader", "workers"}) + str(spec.seed)
@@ -75,7 +76,9 @@ def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
             name = plugin.name
             sets[key] = data.prepare(plugins.load_module(plugin), name, spec.data, spec.seed, display.progress)
             for warning in sets[key].warnings:
-                display.say(warning)
+                if warning not in told:
+                    display.say(warning)
+                told.add(warning)
         samples = sets[key]
         if spec.task not in plans:
             groups = samples.groups

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from bench.errors import UserError
 from bench.gesture import classifier, classifying, cutting, physics
 from bench.gesture.live import Gesture
 from bench.gesture.motion import RATE_HZ, Recording
-from tests.sensors import simulator
+from tests.sensors import simulator, start
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rng = np.random.default_rng((5, number))
             moved = cutting.movement(physics.gesture(label, 0, rng), RATE_HZ)
             if moved is not None:
-                recordings.append(Recording(f"{label}-{number}", label, moved))
+                recordings.append(Recording(f"{label}-{number}", label, moved.samples))
     path = tmp_path_factory.mktemp("model") / "model.npz"
     classifier.save(classifier.train(recordings), path)
     return path
@@ -46,10 +47,46 @@ def test_the_gestures_of_a_virtual_sensor_are_recognised(bench: Callable, model:
     assert "4 gestures, median latency" in done.err
 
 
+def test_an_unplugged_sensor_is_waited_for_and_its_gestures_recognised(
+    bench: Callable, model: Path, tmp_path: Path
+) -> None:
+    with simulator("--link", str(tmp_path / "sensor"), "--fault", "unplug=10") as sensor:
+        done = bench("gesture", "classify", "--port", sensor.port, "--model", str(model), "--count", "3", "--json")
+    assert done.code == 0, done.err
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert len(told) == 3
+    assert all(one["duration_s"] < 3 for one in told), "nothing is cut across the time without a sensor"
+    lines = done.err.splitlines()
+    kinds = ("is gone; trying again", "is back, at attempt", "it is calibrated anew", "ready: ", "reconnected")
+    places = [[number for number, line in enumerate(lines) if kind in line] for kind in kinds]
+    gone, back, anew, ready, last = places
+    assert ready[0] < gone[0] < back[0] < anew[0] < ready[1] < last[0] == len(lines) - 1
+
+
+def test_a_sensor_that_is_gone_for_good_ends_it(model: Path) -> None:
+    with simulator() as sensor:
+        process = start("gesture", "classify", "--port", sensor.port, "--model", str(model), "--patience", "1")
+        for line in process.stderr:
+            if line.startswith("ready"):
+                break
+        sensor.kill()
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    faults = [line for line in told.splitlines() if line.startswith("bench: ")]
+    assert faults == [f"bench: --port {sensor.port}: it was unplugged and did not come back within 1 s"]
+    assert "Traceback" not in told
+    assert told.splitlines()[-1].startswith("no gesture; ")
+
+
+def test_a_sensor_at_another_rate_is_classified_at_its_own(bench: Callable, model: Path) -> None:
+    with simulator("--rate", "150") as sensor:
+        done = bench("gesture", "classify", "--port", sensor.port, "--model", str(model), "--count", "1")
+    assert done.code == 0, done.err
+    assert "samples a second, not 100 (--rate)" in done.err
+
+
 def test_it_is_spoken_by_what_there_is(tmp_path: Path, bench: Callable, model: Path) -> None:
-    program = tmp_path / "spd-say"
-    program.write_text(f'#!/bin/sh\necho "$2" >> {tmp_path}/spoken\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    speaker(tmp_path, f'echo "$2" >> {tmp_path}/spoken')
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     arguments = ("--model", str(model), "--count", "1", "--say")
     with simulator("--label", "RtoL") as sensor:
@@ -57,6 +94,39 @@ def test_it_is_spoken_by_what_there_is(tmp_path: Path, bench: Callable, model: P
     assert done.code == 0, done.err
     assert done.out.startswith("RtoL")
     assert (tmp_path / "spoken").read_text() == "RtoL\n"
+
+
+def speaker(folder: Path, script: str) -> None:
+    program = folder / "spd-say"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+
+def test_a_new_word_cuts_the_old_one_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speaker(tmp_path, f'echo "$2 $$" >> {tmp_path}/spoken\nexec sleep 60')
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    voice = classifying.Voice()
+    for count, word in enumerate(("LtoR", "RtoL"), start=1):
+        voice.say(word)
+        while not (tmp_path / "spoken").exists() or len((tmp_path / "spoken").read_text().split()) < 2 * count:
+            time.sleep(0.01)
+    first, second = (int(pid) for pid in (tmp_path / "spoken").read_text().split()[1::2])
+    assert not Path(f"/proc/{first}").exists()
+    assert Path(f"/proc/{second}").exists()
+    voice.stop()
+    assert not Path(f"/proc/{second}").exists()
+    assert voice.fault is None
+
+
+def test_a_voice_that_fails_is_told_once_and_the_gestures_come(tmp_path: Path, bench: Callable, model: Path) -> None:
+    speaker(tmp_path, "exit 3")
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with simulator() as sensor:
+        arguments = ("--port", sensor.port, "--model", str(model), "--count", "2", "--say")
+        done = bench("gesture", "classify", *arguments, env=env)
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 2
+    assert done.err.count("spd-say could not speak (exit code 3)") == 1
 
 
 def test_a_voice_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,13 +153,3 @@ def test_what_classify_refuses_is_one_line(bench: Callable, tmp_path: Path, mode
         assert refused.code == 2
         assert told in refused.err
         assert len(refused.err.strip().splitlines()) == 1
-
-
-def test_training_needs_two_labels_and_a_folder_for_the_model(bench: Callable, tmp_path: Path) -> None:
-    (tmp_path / "one.csv").write_text("ax,ay,az,gx,gy,gz\n" + "0.1,0,1,5,6,7\n" * 30)
-    refused = bench("gesture", "train", "--source", "one.csv", "--out", "model.npz")
-    assert refused.code == 2
-    assert "at least two are needed" in refused.err
-    refused = bench("gesture", "train", "--out", "absent/model.npz")
-    assert refused.code == 2
-    assert "a folder that exists" in refused.err

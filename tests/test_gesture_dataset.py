@@ -10,7 +10,7 @@ import pytest
 from bench import data, plugins, spec
 from bench.data import Prepared
 from bench.errors import UserError
-from tests.test_gesture_sets import PLAIN, swing, write
+from tests.test_gesture_sets import HEAD, PLAIN, rows, still, swing, with_rest, write
 
 
 def prepared(*settings: str) -> Prepared:
@@ -70,6 +70,35 @@ def test_simulated_people_are_held_out_one_by_one(home):
     few = prepared("data.samples=40")
     assert sorted(set(few.groups)) == sorted(held)
     assert np.bincount(few.labels).tolist() == [20, 20]
+
+
+@pytest.fixture
+def flawed(tmp_path: Path) -> Path:
+    """Two labels of ten recordings; of the last of "left" the clock jumps, in another nothing moves."""
+    folder = tmp_path / "flawed"
+    folder.mkdir()
+    for label, way in (("left", 1.0), ("right", -1.0)):
+        lines = [row for number in range(10) for row in rows(with_rest(swing(60 + number, way)), label, number)]
+        if label == "left":
+            lines += rows(still(200), label, 9, start_ms=90_000) + rows(still(300), label, 10)
+        write(folder / f"{label}.csv", HEAD, *lines)
+    return folder
+
+
+def test_what_a_source_lacks_is_warned_of_whether_or_not_it_is_prepared_already(home, flawed):
+    for _ in range(2):
+        jumps, still_ = prepared(f"data.source={flawed}").warnings
+        assert jumps.startswith(f"{flawed}/left.csv: line ") and "the clock jumps by" in jumps
+        assert still_ == f"{flawed}/left.csv: nothing moves in 1 recording, which is left out: left 10"
+    assert prepared().warnings == []
+
+
+def test_a_run_tells_a_warning_once_however_many_folds_there_are(bench, flawed, tmp_path):
+    done = bench("run", "gesture-shuffled", "--dry-run", "--backends=sklearn", f"--source={flawed}",
+                 env={"FEDBENCH_HOME": str(tmp_path / "home")})  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.err.count("nothing moves in 1 recording") == 1
+    assert done.err.count("the clock jumps by") == 1
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bench import store
 from bench.errors import UserError
-from bench.gesture import motions, recording
+from bench.gesture import cutting, motions, recording
+from bench.gesture.cutter import Cutter
 from bench.gesture.motion import Recording
-from bench.gesture.recorder import Cutter
 from bench.gesture.recording import Session, Take
 from bench.gesture.stream import Sample
 from tests.conftest import REAL_DATA, refused
@@ -257,6 +257,48 @@ def test_what_is_kept_is_less_the_bias():
 def test_a_gesture_with_a_hole_is_left_out():
     found, cutter = cut(samples_of(recorded((300, 400), (700, 800)), range(340, 370)))
     assert len(found) == 1 and cutter.dropped == 1
+
+
+def test_a_gesture_that_another_connection_breaks_off_is_left_out():
+    samples = samples_of(recorded((300, 400), (700, 800)))
+    reopened = [sample._replace(connection=int(number >= 350)) for number, sample in enumerate(samples)]
+    told = []
+    cutter = Cutter(None, 100.0, told.append)
+    found = [own for sample in reopened if (own := cutter.push(sample))]
+    assert [abs(own.start - 700) <= 12 for own in found] == [True]
+    assert cutter.dropped == 1
+    assert told == ["a gesture with a gap in it was left out: hold the sensor still, and make it again"]
+
+
+def test_a_reopened_port_takes_the_time_that_it_took():
+    cutter = Cutter(None, 100.0)
+    for counter, time_s, connection in ((7, 0.0, 0), (8, 0.01, 0), (0, 1.51, 1), (1, 1.52, 1)):
+        cutter.push(Sample(time_s, counter, (0.0, 0.0, 1.0, 0.0, 0.0, 0.0), connection))
+    assert cutter.place == 152
+
+
+def test_of_a_long_gesture_what_is_around_its_peak_is_kept_as_in_training():
+    values = recorded((300, 600))
+    values[530:550, 3] += 150
+    (own,), _ = cut(samples_of(values))
+    trained = cutting.movement(values, 100.0)
+    assert len(own.samples) == len(trained.samples) == cutting.LONGEST
+    assert np.allclose(own.samples, trained.samples, atol=0.5), "the same part of it"
+    assert own.stop - own.start > 340, "it is told how long it was"
+    assert own.times[0] == 0
+
+
+def test_a_fast_sensor_has_more_samples_of_a_long_gesture():
+    energies = np.arange(3000.0)
+    assert cutting.kept(energies, 1000.0) == slice(600, 3000)
+    assert cutting.kept(energies, 50.0) == slice(2760, 3000)
+
+
+@given(st.lists(st.floats(0, 9), min_size=1, max_size=600), st.sampled_from((50.0, 100.0, 200.0)))
+def test_what_is_kept_holds_the_peak_and_is_never_too_long(energies, rate_hz):
+    part = np.array(energies)[cutting.kept(np.array(energies), rate_hz)]
+    assert max(part) == max(energies)
+    assert len(part) == min(len(energies), max(240, round(2.4 * rate_hz)))
 
 
 def test_a_counter_that_begins_anew_is_no_gap_of_a_whole_round():

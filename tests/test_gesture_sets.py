@@ -66,7 +66,9 @@ def test_the_simulator_s_set_is_the_default_and_the_same_every_time():
 def test_a_movement_is_cut_out_and_its_bias_taken_off():
     samples = with_rest(swing(80))
     samples[:, 3:] += (18.7, -3.0, 1.0)
-    found = movement(samples, 100.0)
+    cut = movement(samples, 100.0)
+    assert cut.bursts == 1
+    found = cut.samples
     assert 80 <= len(found) < 240, "the movement and little more, of 380"
     assert found.dtype == np.float32
     assert abs(np.median(found[:, 3])) < 3, "of 18.7 degrees a second of bias nothing is left"
@@ -74,11 +76,13 @@ def test_a_movement_is_cut_out_and_its_bias_taken_off():
 
 
 def test_of_several_the_largest_is_taken_and_of_a_long_one_the_peak():
-    larger = movement(with_rest(swing(80, 0.5), swing(80, 1.2)), 100.0)
+    cut = movement(with_rest(swing(80, 0.5), swing(80, 1.2)), 100.0)
+    assert cut.bursts == 2
+    larger = cut.samples
     assert np.abs(larger[:, 0] - np.median(larger[:, 0])).max() > 0.9
     long = swing(330, 0.6)
     long[200:230, 5] += 300
-    found = movement(with_rest(long), 100.0)
+    found = movement(with_rest(long), 100.0).samples
     assert len(found) == LONGEST
     assert found[:, 5].max() > 300
 
@@ -111,13 +115,37 @@ def test_recordings_with_rest_one_movement_each(tmp_path: Path, end):
     assert all(70 <= len(one.samples) <= 240 for one in found)
 
 
-def test_a_clock_that_jumps_cuts_a_recording(tmp_path: Path):
+def test_a_clock_that_jumps_cuts_a_recording_and_is_told(tmp_path: Path):
     before, after = with_rest(swing(80)), with_rest(swing(60, 1.5))[:250]
     lines = rows(before, "left", 1) + rows(after, "left", 1, start_ms=70_000)
     path = write(tmp_path / "a.csv", HEAD, *lines)
     assert [len(part.samples) for part in recording.read_csv(path)] == [len(before), len(after)]
     write(tmp_path / "b.csv", HEAD, *rows(with_rest(swing(70)), "right", 1))
-    assert [one.label for one in sets.read(tmp_path, 0)] == ["left", "right"]
+    told = []
+    assert [one.label for one in sets.read(tmp_path, 0, notice=told.append)] == ["left", "right"]
+    line, by_s = len(before) + 2, 70 - (len(before) - 1) / 100
+    assert told == [
+        f"{path}: line {line}: the clock jumps by {by_s:.1f} s, once in this file; each cuts a recording in two"
+    ]
+
+
+def test_recordings_in_which_nothing_moves_are_told(tmp_path: Path):
+    left = rows(with_rest(swing(80)), "left", 1)
+    left += [row for number in range(2, 7) for row in rows(still(400, number), "left", number)]
+    path = write(tmp_path / "a.csv", HEAD, *left)
+    right = [*rows(with_rest(swing(70)), "right", 1), *rows(still(400), "idle", 2)]
+    write(tmp_path / "b.csv", HEAD, *right)
+    told = []
+    assert [one.label for one in sets.read(tmp_path, 0, notice=told.append)] == ["left", "right"]
+    assert told == [f"{path}: nothing moves in 5 recordings, which are left out: left 2, left 3, left 4 and 2 more"], (
+        "rest that is called so is none"
+    )
+
+
+def test_it_is_told_of_which_file_a_movement_is_and_of_how_many(tmp_path: Path):
+    one, two = with_rest(swing(80)), with_rest(swing(80, 0.5), swing(80, 1.2))
+    path = write(tmp_path / "a.csv", HEAD, *rows(one, "left", 1), *rows(two, "right", 1))
+    assert [(own.path, own.bursts) for own in sets.read(path, 0)] == [(path, 1), (path, 2)]
 
 
 def test_recordings_that_are_cut_already(tmp_path: Path):
@@ -154,8 +182,8 @@ GOOD = "0.1,0.2,0.9,1,2,3"
         ([PLAIN, GOOD, "0.1,oops,0.9,1,2,3"], "left.csv: line 3, column ay: 'oops' is no number"),
         ([PLAIN, GOOD, "0.1,0.2"], "left.csv: line 3 has 2 fields rather than 6"),
         ([PLAIN], "left.csv: holds no sample"),
-        ([PLAIN, *[GOOD] * 3], "left-0001: has 3 samples; a movement needs at least 8"),
-        ([PLAIN, *[GOOD] * 9], r"movements of one label only \(left\); at least two are needed"),
+        ([PLAIN, *[GOOD] * 3], "left.csv: recording left-0001 has 3 samples; a movement needs at least 8"),
+        ([PLAIN, *[GOOD] * 9], r"movements of one label only \(left, in left.csv\); at least two are needed"),
     ],
 )
 def test_bad_files_are_told_in_one_line(tmp_path: Path, lines, told):
@@ -169,11 +197,28 @@ def test_no_source_and_an_empty_one(tmp_path: Path):
         sets.read(tmp_path / "nowhere", 0)
     with pytest.raises(UserError, match=r"neither a session.json nor a CSV file"):
         sets.read(tmp_path, 0)
+    with pytest.raises(UserError, match=r"^--source nowhere: no such file or folder$"):
+        sets.read(Path("nowhere"), 0, "--source")
+
+
+def test_a_session_without_a_gesture(tmp_path: Path):
+    recording.Session(tmp_path / "mine", None, 100.0).begin(recording.Take("2026-11-25", "here", 0.1, (0.0, 0.0, 0.0)))
+    for source in (tmp_path, tmp_path / "mine"):
+        with pytest.raises(UserError, match=f"data.source = {source}: no gesture was recorded in mine"):
+            sets.read(source, 0)
 
 
 @real
 def test_the_study_s_sensor_in_another_s_hand():
-    found = sets.read(GESTURES / "arduino-gesture-ml", 0)
+    told = []
+    found = sets.read(GESTURES / "arduino-gesture-ml", 0, notice=told.append)
+    assert [text.partition("arduino-gesture-ml/")[2] for text in told] == [
+        "gesture_data_20260107_001217.csv: line 23004: the clock jumps by 65.0 s, once in this file;"
+        " each cuts a recording in two",
+        "gesture_data_20260107_142330.csv: line 15672: the clock jumps by 168.6 s, 2 times in this file;"
+        " each cuts a recording in two",
+    ]
+    assert sum(one.bursts > 1 for one in found) == 40
     assert Counter(one.label for one in found) == {
         "swipe_right": 15, "rotate_cw": 10, "rotate_ccw": 10, "swipe_left": 5, "swipe_up": 5, "swipe_down": 5,
         "punch": 5, "shake": 5,

@@ -72,7 +72,7 @@ def test_plain_lines_have_no_counter():
     tally = Tally()
     samples = list(Assembler(tally).feed(b"half,a,line\n" + b"0,0,1,18.7,2.9,0.6\n" * 3, 1.5))
     assert tally == Tally(samples=3)
-    assert samples[0] == (1.5, None, (0, 0, 1, 18.7, 2.9, 0.6))
+    assert samples[0] == (1.5, None, (0, 0, 1, 18.7, 2.9, 0.6), 0)
 
 
 def test_a_line_without_end_is_broken_and_forgotten():
@@ -128,8 +128,10 @@ def test_an_unplugged_sensor_is_waited_for(tmp_path):
     told = []
     options = ("--link", str(tmp_path / "sensor"), "--fault", "unplug=1")
     with simulator(*options) as sensor, open_stream(sensor.port, notice=told.append) as stream:
-        list(itertools.islice(stream, 150))
+        samples = list(itertools.islice(stream, 150))
     assert stream.tally.reconnects == 1
+    connections = [sample.connection for sample in samples]
+    assert set(connections) == {0, 1} and connections == sorted(connections)
     assert any("is gone; trying again" in text for text in told)
     assert any("is back, at attempt" in text for text in told)
 

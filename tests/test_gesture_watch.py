@@ -2,10 +2,14 @@
 
 import itertools
 import json
+import shutil
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,27 +18,45 @@ from PIL import Image
 from rich.console import Console
 
 from bench.errors import UserError
-from bench.gesture import film, physics, plot, terminal_view, watching
+from bench.gesture import cutting, film, physics, plot, terminal_view, watching
+from bench.gesture.cutter import Cutter
 from bench.gesture.live import Live
 from bench.gesture.stream import Sample, Tally
 from bench.gesture.watching import Pace
-from tests.sensors import counted, simulator, talking
+from tests.sensors import counted, simulator, start, talking
+from tests.test_gesture_segment import recorded
 
 
 class Played:
-    """A stream that is ahead of nobody: its clock is that of its samples."""
+    """A stream that is ahead of nobody: its clock is that of its samples, which begin at 0."""
 
-    def __init__(self, values: np.ndarray) -> None:
+    def __init__(self, values: np.ndarray, rate_hz: float = 100.0) -> None:
         self.tally = Tally()
         self.now_s = 0.0
-        self._values = iter(values.tolist())
+        self._values = values.tolist()
+        self._rate_hz = rate_hz
 
     def samples(self, lost: dict[int, int] | None = None) -> Iterator[Sample]:
+        """`lost` tells how many are missing before the one of a number."""
+        counter = -1
         for number, values in enumerate(self._values):
+            gone = (lost or {}).get(number, 0)
+            counter += 1 + gone
             self.tally.samples += 1
-            self.tally.lost += (lost or {}).get(number, 0)
-            self.now_s = number / 100
-            yield Sample(self.now_s, None, tuple(values))
+            self.tally.lost += gone
+            self.now_s = counter / self._rate_hz
+            yield Sample(self.now_s, counter, tuple(values))
+
+
+class Remembering:
+    """A classifier that keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[np.ndarray] = []
+
+    def predict(self, movement: np.ndarray) -> tuple[str, float]:
+        self.asked.append(movement)
+        return "LtoR", 0.9
 
 
 def motion() -> np.ndarray:
@@ -43,9 +65,11 @@ def motion() -> np.ndarray:
     return np.concatenate(parts)
 
 
-def lived(lost: dict[int, int] | None = None) -> Live:
-    played = Played(motion())
-    live = Live(played)  # type: ignore[arg-type]
+def lived(
+    lost: dict[int, int] | None = None, values: np.ndarray | None = None, rate_hz: float = 100.0, **options: Any
+) -> Live:
+    played = Played(motion() if values is None else values, rate_hz)
+    live = Live(played, **options)  # type: ignore[arg-type]
     for sample in played.samples(lost):
         live.push(sample)
     return live
@@ -67,6 +91,52 @@ def test_lost_samples_leave_a_gap_and_do_not_shorten_time() -> None:
     assert gappy.place == whole.place + 37
     steps = np.diff(gappy.places)
     assert sorted(steps[steps > 1].tolist()) == [8, 31]
+
+
+def test_what_is_recognised_is_what_would_be_recorded() -> None:
+    known = Remembering()
+    lived(classifier=known)
+    cutter = Cutter(None, 100.0)
+    later = itertools.islice(Played(motion()).samples(), 201, None)  # when the rate has been measured
+    (whole,) = [cut for sample in later if (cut := cutter.push(sample)) is not None]
+    (asked,) = known.asked
+    assert np.array_equal(asked, whole.samples)
+
+
+def test_a_gesture_with_a_gap_is_recognised_no_more_than_recorded() -> None:
+    told: list[str] = []
+    known = Remembering()
+    (gesture,) = lived().gestures
+    middle = (gesture.start + gesture.stop) // 2
+    rng = np.random.default_rng(2)
+    again = np.concatenate([motion(), physics.gesture("RtoL", 0, rng), physics.rest(100, 0, rng)])
+    live = lived({middle: 30}, again, classifier=known, notice=told.append)
+    assert told == ["a gesture with a gap in it was left out: hold the sensor still, and make it again"]
+    (other,) = live.gestures
+    assert other.start > gesture.stop + 30
+    assert len(known.asked) == live.count == 1
+    assert live.segmenter.is_calibrated and live.moving_since is None
+
+
+def test_of_a_long_movement_as_much_is_looked_at_as_in_training() -> None:
+    known = Remembering()
+    live = lived(values=recorded((350, 680)), classifier=known)
+    assert [len(asked) for asked in known.asked] == [cutting.LONGEST]
+    (gesture,) = live.gestures
+    assert gesture.stop - gesture.start > 320
+    assert gesture.duration_s > 3.2
+    assert gesture.hold_s < 0.5, "of the movement's end, not of the part that was looked at"
+
+
+def test_the_rate_is_measured_and_told_where_it_is_another() -> None:
+    told: list[str] = []
+    values = np.repeat(recorded((350, 450)), 2, axis=0)
+    live = lived(values=values, rate_hz=200.0, notice=told.append)
+    assert live.rate_hz == pytest.approx(200)
+    assert [text.partition(" (")[0] for text in told] == ["it sends 200.0 samples a second, not 100"]
+    (gesture,) = live.gestures
+    assert gesture.duration_s == pytest.approx(1.0, abs=0.4)
+    assert len(live.places) == 2000, "ten seconds of them"
 
 
 def test_a_gesture_of_which_nobody_knows_the_name_is_told_by_its_length() -> None:
@@ -98,6 +168,20 @@ def test_the_plot_shows_the_stream_the_movement_and_the_threshold() -> None:
     assert (plot.frame(drawn) == frames[-1]).all(), "blitting leaves nothing of the frame before"
     assert shaded(frames[-1]) > 10_000
     assert shaded(empty) < 100
+
+
+def test_names_of_lines_that_are_near_are_moved_apart_and_others_are_not() -> None:
+    assert plot.spread(np.array([1.0, 0.11, 0.09]), 0.4) == pytest.approx([1.0, 0.3, -0.1])
+    assert plot.spread(np.array([0.5, 0.1, 0.9]), 0.4) == pytest.approx([0.5, 0.1, 0.9])
+
+
+@given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
+def test_names_are_apart_in_order_and_centred(values: list[float]) -> None:
+    wanted = np.array(values)
+    heights = plot.spread(wanted, 0.3)
+    order = np.argsort(wanted, kind="stable")
+    assert (np.diff(heights[order]) >= 0.3 - 1e-9).all()
+    assert heights.sum() == pytest.approx(wanted.sum(), abs=1e-9)
 
 
 def test_a_sensor_of_a_wider_range_gets_room() -> None:
@@ -179,6 +263,23 @@ def test_a_film_makes_up_for_frames_that_were_late(tmp_path: Path, monkeypatch: 
     assert path.stat().st_size == 60 * 40 * 60 * 3
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg isn't on this machine")
+def test_a_film_of_the_real_ffmpeg_has_every_frame(tmp_path: Path) -> None:
+    made = film.make(tmp_path / "out.mp4", 30.0)
+    for frame, time_s in frames(25):
+        made.add(frame, time_s)
+    made.finish(1.0)
+    played = cv2.VideoCapture(str(tmp_path / "out.mp4"))
+    assert played.get(cv2.CAP_PROP_FPS) == 30
+    shown = []
+    while (read := played.read())[0]:
+        shown.append(read[1])
+    assert len(shown) == 30
+    blue, _, red = (int(one) for one in shown[-1][20, 12])
+    assert blue > 120 > red, "what was drawn first is there at the end"
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.mp4"]
+
+
 def test_a_film_that_ffmpeg_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_ffmpeg(tmp_path, "echo 'no such codec' >&2; exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -204,7 +305,7 @@ def test_watch_saves_a_picture_and_an_animation_of_a_virtual_sensor(bench: Calla
         assert seen.code == 0, seen.err
         assert "0 lost, 0 broken" in seen.err
         assert " frames in 6.5 s" in seen.err
-        again = bench("gesture", "watch", "--port", sensor.port, "--save", "out.gif", "--seconds", "1")
+        again = bench("gesture", "watch", "--port", sensor.port, "--save", "out.gif", "--seconds", "3")
         assert again.code == 0, again.err
         lines = bench("gesture", "watch", "--port", sensor.port, "--seconds", "9.5", env={"DISPLAY": ""})
     with Image.open(tmp_path / "out.png") as picture:
@@ -214,6 +315,33 @@ def test_watch_saves_a_picture_and_an_animation_of_a_virtual_sensor(bench: Calla
     assert lines.code == 0
     assert "no display" in lines.err
     assert "energy" in lines.out
+
+
+def test_watch_goes_on_when_the_sensor_is_back(bench: Callable, tmp_path: Path) -> None:
+    with simulator("--link", str(tmp_path / "sensor"), "--fault", "unplug=8") as sensor:
+        done = bench("gesture", "watch", "--port", sensor.port, "--save", "out.png", "--seconds", "12")
+    assert done.code == 0, done.err
+    assert "is gone; trying again" in done.err
+    assert "is back, at attempt" in done.err
+    assert "reconnected 1 x" in done.err.splitlines()[-1]
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (1000, 640)
+
+
+@pytest.mark.parametrize("save", ["out.png", "out.gif"])
+def test_what_was_watched_of_a_sensor_that_is_gone_for_good_is_kept(tmp_path: Path, save: str) -> None:
+    with simulator() as sensor:
+        arguments = ("--port", sensor.port, "--patience", "1", "--save", str(tmp_path / save))
+        process = start("gesture", "watch", *arguments, "--seconds", "60")
+        assert "says: MPU6050" in process.stderr.readline()
+        threading.Timer(1.5, sensor.kill).start()
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    faults = [line for line in told.splitlines() if line.startswith("bench: ")]
+    assert faults == [f"bench: --port {sensor.port}: it was unplugged and did not come back within 1 s"]
+    assert "Traceback" not in told
+    with Image.open(tmp_path / save) as picture:
+        assert picture.size == (1000, 640)
 
 
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")

@@ -22,13 +22,14 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class Listing:
-    """A data set's samples, by name, and the settings that make arrays of them."""
+    """A data set's samples, by name, the settings that make arrays of them, and what its plugin warns of."""
 
     name: str
     settings: Data
     seed: int
     shape: tuple[int, int, int]  # of a sample: channels, height, width
     entries: tuple[Entry, ...]
+    warnings: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
@@ -95,14 +96,17 @@ def listed(plugin: ModuleType, name: str, settings: Data, seed: int, report: Pro
     source = source_path(settings)
     try:
         generated = home() / f"{name}-files-{_generated_key(source, settings, seed)}"
+        warnings: list[str] = []
         request = Request(
-            source, generated, settings.samples, settings.groups, settings.axes, settings.film_size, seed, report
-        )
+            source, generated, settings.samples, settings.groups, settings.axes, settings.film_size, seed, report,
+            warnings.append,
+        )  # fmt: skip
         samples = sorted(plugin.samples(request), key=lambda sample: sample.name)
     except OSError as error:
         raise UserError(f"{quoted(error.filename or name)}: {error.strerror or error}") from error
     _refuse_twins(samples)
-    return Listing(name, settings, seed, _shape(plugin, settings), tuple(Entry.of(sample) for sample in samples))
+    entries = tuple(Entry.of(sample) for sample in samples)
+    return Listing(name, settings, seed, _shape(plugin, settings), entries, tuple(warnings))
 
 
 def _shape(plugin: ModuleType, settings: Data) -> tuple[int, int, int]:

@@ -21,8 +21,8 @@ from bench.data.wording import counted, losses, quoted, some
 class Prepared:
     """A prepared data set. `pixels` is the sha256 of packed.npy's samples, `digest` of samples, labels and split.
 
-    `groups` tells whose each sample is, where the set does; `skipped` has (name, reason) of the files left out,
-    `notes` (name, what) of those of which decoding loses something.
+    `groups` tells whose each sample is, where the set does; `told` has what its plugin warns of; `skipped` has
+    (name, reason) of the files left out, `notes` (name, what) of those of which decoding loses something.
     """
 
     folder: Path
@@ -35,13 +35,14 @@ class Prepared:
     digest: str
     split_by: str
     groups: tuple[str | None, ...]
+    told: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
 
     @property
     def warnings(self) -> list[str]:
-        """What somebody who trains on it should know, a line each: files left out, and files that lose something."""
-        told = []
+        """What somebody who trains on it should know, a line each: its plugin's, files left out, and what is lost."""
+        told = list(self.told)
         if self.skipped:
             reasons = some([f"{quoted(name)} {reason}" for name, reason in self.skipped])
             told.append(f"{counted(len(self.skipped), 'file')} left out: {reasons}")
@@ -94,6 +95,7 @@ def load(folder: Path) -> Prepared:
         digest=manifest["digest"],
         split_by=manifest["split_by"],
         groups=tuple(row.group for row in rows(manifest)),
+        told=tuple(manifest.get("warnings", ())),  # none in a folder of before there were any
         skipped=tuple((name, reason) for name, reason in manifest["skipped"]),
         notes=tuple((name, what) for name, what in manifest["notes"]),
     )

@@ -94,6 +94,7 @@ def _build(folder: Path, listing: Listing, report: Progress) -> None:
         "pixels": pixels.hexdigest(),
         "digest": digest.hexdigest(),
         "split_by": split_by,
+        "warnings": listing.warnings,
         "skipped": [[entry.sample.name, reason] for entry, reason in bad],
         "notes": [[one.entry.sample.name, one.decoded.image.loses] for one in good if one.decoded.image.loses],
         "columns": prepared.COLUMNS,

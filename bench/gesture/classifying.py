@@ -24,6 +24,7 @@ class Voice:
         found = next((path for name in SPEAKERS if (path := shutil.which(name))), None)
         if found is None:
             raise UserError(f"--say: none of {', '.join(SPEAKERS)} is installed; sudo apt install speech-dispatcher")
+        self.fault: str | None = None
         self._program = found
         self._speaking: subprocess.Popen[bytes] | None = None
 
@@ -38,7 +39,9 @@ class Voice:
         if self._speaking is None:
             return
         try:
-            self._speaking.wait(wait_s)
+            code = self._speaking.wait(wait_s)
+            if code:
+                self.fault = f"--say: {Path(self._program).name} could not speak (exit code {code})"
         except subprocess.TimeoutExpired:
             self._speaking.kill()
             self._speaking.wait()
@@ -73,8 +76,8 @@ def classify(
 
     code = 0
     with open_stream(port, baud, say, patience_s) as stream:
-        live = Live(stream, known, threshold, rate_hz, heard)
-        say(f"{', '.join(known.classes)}: hold the sensor still for a moment, it is calibrated; Ctrl-C ends")
+        live = Live(stream, known, threshold, rate_hz, heard, say)
+        say(f"{', '.join(known.classes)}: hold the sensor still for three seconds, it is calibrated; Ctrl-C ends")
         is_ready = False
         try:
             while count is None or len(told) < count:
@@ -82,9 +85,9 @@ def classify(
                 if sample is None:
                     continue
                 live.push(sample)
-                if live.segmenter.is_calibrated and not is_ready:
-                    is_ready = True
-                    say(f"ready: a movement begins at an energy of {live.segmenter.threshold:.2f}")
+                if live.segmenter.is_calibrated != is_ready:
+                    is_ready = not is_ready
+                    say(_ready(live) if is_ready else "hold the sensor still for a moment: it is calibrated anew")
         except KeyboardInterrupt:
             code = 0 if count is None else 130
         except SensorGone as error:
@@ -92,8 +95,14 @@ def classify(
             code = 1
     if voice is not None:
         voice.stop(5.0)
+        if voice.fault is not None:
+            say(voice.fault)
     say(summary(told, str(live.tally)))
     return code
+
+
+def _ready(live: Live) -> str:
+    return f"ready: a movement begins at an energy of {live.segmenter.threshold:.2f}"
 
 
 def line(gesture: Gesture) -> str:

@@ -1,6 +1,7 @@
 """What a six-axis sensor says of a movement."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ Samples = npt.NDArray[np.float32]  # (n, 6), in the order of AXES
 class Recording:
     """One movement: `samples` float32 (n, 6) at `rate_hz`; `person` and `session` None where the set doesn't tell.
 
-    `name` is unique in its set.
+    `name` is unique in its set. `path` is the file that it is of, None where it is simulated; `bursts` how many
+    movements there were in what it was cut out of, None where it came cut.
     """
 
     name: str
@@ -24,3 +26,5 @@ class Recording:
     rate_hz: float = RATE_HZ
     person: str | None = None
     session: str | None = None
+    path: Path | None = None
+    bursts: int | None = None

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from bench.errors import UserError
-from bench.gesture.recorder import Cut, Recorder
+from bench.gesture.cutter import Cut
+from bench.gesture.recorder import Recorder
 from bench.gesture.stream import Tally
 
 REFRESH_S = 0.1

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,15 +104,15 @@ def read_session(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def read(folder: Path) -> list[Recording]:
-    """The gestures of a session's folder, in the order of their names."""
+def read(folder: Path, notice: Callable[[str], None] = lambda text: None) -> list[Recording]:
+    """The gestures of a session's folder, in the order of their names; `notice` as in `read_csv`."""
     facts = read_session(folder)
     found = []
     for path in sorted(folder.glob("*.csv")):
         name = _FILE.fullmatch(path.name)
         if name is None:
             raise UserError(f"{path}: a gesture's file is called LABEL-0001.csv")
-        parts = read_csv(path)
+        parts = read_csv(path, notice)
         if len(parts) != 1:
             raise UserError(f"{path}: holds {len(parts)} recordings rather than one gesture")
         found.append(
@@ -123,6 +123,7 @@ def read(folder: Path) -> list[Recording]:
                 facts["rate_hz"],
                 facts["person"],
                 folder.name,
+                path,
             )
         )
     return found
@@ -142,11 +143,12 @@ class Part(NamedTuple):
     number: str | None
 
 
-def read_csv(path: Path) -> list[Part]:
+def read_csv(path: Path, notice: Callable[[str], None] = lambda text: None) -> list[Part]:
     """The recordings in any CSV whose header names the six axes, with their rates where a time column tells.
 
     A blank line, or another value in a column `gesture` or `gesture_num`, begins another recording; a clock that jumps,
-    another part of the same. A missing value, NaN or a line of another length is a UserError with its line.
+    another part of the same, of which `notice` is given a line. A missing value, NaN or a line of another length is a
+    UserError with its line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -164,6 +166,7 @@ def read_csv(path: Path) -> list[Part]:
     parts: list[list[tuple[float, list[float]]]] = [[]]
     told: list[tuple[str | None, str | None]] = [(None, None)]
     before: tuple[str | None, str | None] = (None, None)
+    jumps: list[tuple[int, float]] = []
     for number, row in enumerate(csv.reader(lines[1:]), 2):
         if not any(field.strip() for field in row):
             parts.append([])
@@ -179,6 +182,7 @@ def read_csv(path: Path) -> list[Part]:
         values = [_number(row[column], path, number, names[column]) for column in columns]
         at = math.nan if clock is None or not row[clock].strip() else _number(row[clock], path, number, names[clock])
         if parts[-1] and abs(at * scale - parts[-1][-1][0]) >= JUMP_S:
+            jumps.append((number, at * scale - parts[-1][-1][0]))
             parts.append([])
             told.append((None, None))
         told[-1] = mark
@@ -190,6 +194,11 @@ def read_csv(path: Path) -> list[Part]:
     ]
     if not found:
         raise UserError(f"{path}: holds no sample")
+    if jumps:
+        (line, by_s), times = jumps[0], "once" if len(jumps) == 1 else f"{len(jumps)} times"
+        notice(
+            f"{path}: line {line}: the clock jumps by {by_s:.1f} s, {times} in this file; each cuts a recording in two"
+        )
     return found
 
 

@@ -22,11 +22,15 @@ _CHUNK = 4096
 
 
 class Sample(NamedTuple):
-    """Six numbers in g and deg/s, with when they were read in seconds since the stream began."""
+    """Six numbers in g and deg/s, with when they were read in seconds since the stream began.
+
+    `connection` counts how often the port had been opened again.
+    """
 
     time_s: float
     counter: int | None
     values: tuple[float, ...]
+    connection: int = 0
 
 
 @dataclass
@@ -41,6 +45,10 @@ class Tally:
     def __str__(self) -> str:
         again = f", reconnected {self.reconnects} x" if self.reconnects else ""
         return f"{self.samples} samples, {self.lost} lost, {self.broken} broken{again}"
+
+
+class _Reopened(str):
+    """A notice that what follows it comes from a port that was opened again."""
 
 
 class SensorGone(UserError):
@@ -62,6 +70,7 @@ class Assembler:
         self._counter: int | None = None
         self._counted_at = 0.0
         self._broken_since = 0
+        self._connection = 0
         self._is_joining = True  # one joins in the middle of a line, which is nobody's fault
 
     def feed(self, chunk: bytes, time_s: float) -> Iterator[Sample]:
@@ -78,7 +87,8 @@ class Assembler:
             self._rest = b""
 
     def rejoin(self) -> None:
-        """After a break: what is left of a line is worth nothing."""
+        """The port was opened again: what is left of a line is worth nothing."""
+        self._connection += 1
         self._rest = b""
         self._is_joining = True
 
@@ -101,7 +111,7 @@ class Assembler:
             self._remark(read.text)
             return
         self._count(read.counter, time_s)
-        yield Sample(time_s, read.counter, read.values)
+        yield Sample(time_s, read.counter, read.values, self._connection)
 
     def _count(self, counter: int | None, time_s: float) -> None:
         self.tally.samples += 1
@@ -179,7 +189,8 @@ class Stream:
                 self.close()
                 raise what
             if isinstance(what, str):
-                self._assembler.rejoin()
+                if isinstance(what, _Reopened):
+                    self._assembler.rejoin()
                 self._notice(what)
                 continue
             before = self.tally.broken
@@ -274,7 +285,7 @@ class Stream:
                     self._put(f"attempt {attempt} of {tries}: {error}")
                 continue
             self.tally.reconnects += 1
-            self._put(f"{self.port} is back, at attempt {attempt} of {tries}")
+            self._put(_Reopened(f"{self.port} is back, at attempt {attempt} of {tries}"))
             return
         raise SensorGone(f"--port {self.port}: it was unplugged and did not come back within {self._patience_s:g} s")
 

@@ -77,6 +77,8 @@ class VirtualSensor:
         self._report("somebody listens")
         time.sleep(LOOK_S)  # the reader is still setting the port up, and throws away what comes meanwhile
         self._counter = 0  # as an Arduino that is opened
+        if self._at < len(self._piece.samples):
+            self._at = 0  # who waits for a reader doesn't wait in mid-movement
         self._put(HELLO)
         self._calm = round(CALM_S * self._piece.rate_hz * self._speed)
         self._next_s = time.monotonic()

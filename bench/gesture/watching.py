@@ -66,15 +66,14 @@ def watch(
     kept = film.make(save, FRAMES_HZ) if save is not None else None
     backend = None if kept is not None or is_terminal else _window(say)
     with open_stream(port, baud, say, patience_s) as stream:
-        live = Live(stream, known, threshold, rate_hz)
+        live = Live(stream, known, threshold, rate_hz, notice=say)
         pace = Pace(FRAMES_HZ if kept is not None or backend else TERMINAL_HZ, stream.now_s)
-        title = f"{port}, {rate_hz:g} samples a second"
         code, fault = 0, None
         try:
             if kept is not None:
-                _into_file(live, pace, kept, title, seconds)
+                _into_file(live, pace, kept, port, seconds)
             elif backend is not None:
-                _in_window(live, pace, backend, title, seconds)
+                _in_window(live, pace, backend, port, seconds)
             else:
                 _on_terminal(live, pace, seconds)
         except KeyboardInterrupt:

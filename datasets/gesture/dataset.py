@@ -33,7 +33,7 @@ def shape(settings: Data) -> tuple[int, int, int]:
 
 def samples(request: Request) -> list[Sample]:
     """Read the movements, write a picture of each, list them."""
-    recordings = _chosen(sets.read(request.source, request.seed), request.samples)
+    recordings = _chosen(sets.read(request.source, request.seed, notice=request.warn), request.samples)
     groups = _groups(recordings, request.groups)
     windows = np.stack([window(one.samples) for one in recordings])
     full = np.repeat([_full(windows[..., :3], FULL_G, "g"), _full(windows[..., 3:], FULL_DPS, "degrees a second")], 3)
