@@ -23,13 +23,13 @@ app = typer.Typer(
     bench history steps                            which commits made it step
     bench history plot --out history.png
 
-    A series is one metric of one backend, on one machine, of the same work: the same
-    data, plan, initial weights, settings and threads. Others are never mixed with it.
-    The file is --database, else $BENCH_HISTORY, else .bench/history.sqlite in the root
-    of the git repository, or in this folder where there is none.
+    A series is one metric of one backend, on one machine, of the same work: data,
+    plan, initial weights, settings and threads. Others are never mixed with it.
 
-    Several processes may add at once. A file that is damaged, newer or something else
-    is left as it is, and told. More: docs/history.md.
+    The file is --database, else $BENCH_HISTORY, else .bench/history.sqlite in the
+    root of the git repository, or in this folder where there is none. Several
+    processes may add at once. A file that is damaged, newer or something else is
+    left as it is, and told. More: docs/history.md.
     """,
 )
 
@@ -85,7 +85,7 @@ def add(
     bench history add runs/quick-20260101-120000
     bench history add check.json benchmark.json
     bench history add runs/quick-20260101-120000 --commit v1.2
-    bench history add one.json other.json --database all.sqlite    histories put together
+    bench history add one.json other.json --database all.sqlite
 
     \b
     From                   what is kept
@@ -95,8 +95,8 @@ def add(
     pytest-benchmark JSON  call_s of each benchmark
 
     What was added before is not added twice. A tree with uncommitted changes is
-    recorded as such, and steps leave it out. A backend that failed its certificate
-    is left out and told: it didn't do the same work.
+    recorded as such, and steps leave it out. A backend that failed its
+    certificate is left out and told: it didn't do the same work.
 
     Exit codes: 0 kept; 2 bad input, and nothing was changed.
     """
@@ -180,13 +180,14 @@ def steps(
     bench history steps --metric round_s --confidence 99.9%
     bench history steps --branch main --fail
 
-    A commit counts once, by its median. Whatever the noise's distribution, a series
-    without a step has one found with a chance of at most 1 %, or what --confidence
-    leaves; 99% asks for twelve commits at least. A step says that numbers moved there;
-    bench check measures two commits side by side and tells whether code did it.
+    A commit counts once, by its median. Whatever the noise's distribution, a
+    series without a step has one found with a chance of at most 1 %, or what
+    --confidence leaves; 99% asks for twelve commits at least. A step says that
+    numbers moved there; bench check measures two commits side by side and tells
+    whether code did it.
 
-    Exit codes: 0 looked at, whatever was found; 1 with --fail, a step for the worse
-    (more time, memory or epsilon, less accuracy); 2 bad input.
+    Exit codes: 0 looked at, whatever was found; 1 with --fail, a step for the
+    worse (more time, memory or epsilon, less accuracy); 2 bad input.
     """
     from rich.console import Console
 
@@ -271,8 +272,10 @@ def export(
     bench history export --format json --out history.json
     bench history export --format pytest-benchmark --out benchmarks
 
-    bench history add reads json and pytest-benchmark back to the same rows. What
-    pytest-benchmark gets is what is in seconds; pytest-benchmark compare shows it:
+    bench history add reads json and pytest-benchmark back to the same rows.
+    pytest-benchmark gets what is in seconds, and shows it:
+
+    \b
     pytest-benchmark compare benchmarks/*.json
     """
     from bench.history import exporting

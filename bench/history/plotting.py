@@ -17,8 +17,7 @@ from bench.palette import colours, dashes
 PANEL_INCHES = 2.7
 MOST_PANELS = 24
 MOST_TICKS = 10
-_SCALES = {"s": 1.0, "bytes": 2.0**20, "share": 0.01, "": 1.0}
-_NAMES = {"s": "s", "bytes": "MiB", "share": "%"}
+_UNITS = {"bytes": (2.0**20, "MiB"), "share": (0.01, "%")}  # what values are divided by, and then called
 Steps = Mapping[str, Sequence[Step]]  # by the series' names
 Key = tuple[str, str, str, str]
 Name = tuple[str, bool]  # a commit's hash, and whether there were changes
@@ -64,12 +63,13 @@ def _panel(axes: Axes, own: Sequence[Series], steps: Steps, colour: Mapping[str,
     names = list(dict.fromkeys(_name(point) for point in sorted(_points(own), key=lambda point: point.when)))
     places = {name: place for place, name in enumerate(names)}
     dash = dashes({one.name: colour[one.first.backend] for one in own})
+    scale, unit = _unit(own)
     for one in own:
-        _line(axes, one, places, colour[one.first.backend], dash[one.name])
+        _line(axes, one, places, scale, colour[one.first.backend], dash[one.name])
         _steps(axes, one, steps.get(one.name, ()), places, colour[one.first.backend])
     ticks = range(0, len(names), -(-len(names) // MOST_TICKS))
     axes.set_xticks(list(ticks), [names[place][0][:7] for place in ticks], rotation=45, ha="right", fontsize=6.5)
-    axes.set_ylabel(_NAMES.get(own[0].first.unit, own[0].first.unit))
+    axes.set_ylabel(unit)
     axes.grid(axis="y", linewidth=0.4, alpha=0.3)
     axes.margins(y=0.18)
 
@@ -82,9 +82,15 @@ def _name(point: Point) -> Name:
     return point.commit, point.dirty
 
 
-def _line(axes: Axes, one: Series, places: Places, colour: str, dash: str) -> None:
+def _unit(own: Sequence[Series]) -> tuple[float, str]:
+    unit = own[0].first.unit
+    largest = max(point.value for point in _points(own))
+    seconds = next(((size, name) for size, name in ((1.0, "s"), (1e-3, "ms")) if largest >= size), (1e-6, "us"))
+    return seconds if unit == "s" else _UNITS.get(unit, (1.0, unit))
+
+
+def _line(axes: Axes, one: Series, places: Places, scale: float, colour: str, dash: str) -> None:
     """Medians in a line, half of the values in a band; a commit with changes is a hollow mark beside the line."""
-    scale = _SCALES.get(one.first.unit, 1.0)
     clean = [point for point in one.points if not point.dirty]
     x = [places[_name(point)] for point in clean]
     medians = [point.value / scale for point in clean]
