@@ -362,6 +362,7 @@ def _mount() -> None:
     from bench.duet_commands import app as duet
     from bench.env_commands import app as env
     from bench.gesture_commands import app as gesture
+    from bench.history_commands import app as history
     from bench.privacy_commands import app as privacy
 
     app.command()(check)
@@ -369,6 +370,7 @@ def _mount() -> None:
     app.add_typer(duet, name="duet")
     app.add_typer(env, name="env")
     app.add_typer(gesture, name="gesture")
+    app.add_typer(history, name="history")
     app.add_typer(privacy, name="privacy")
 
 

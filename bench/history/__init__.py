@@ -1,0 +1,1 @@
+"""Results over time: by commit and machine in one SQLite file, where they step, as pictures and files."""
