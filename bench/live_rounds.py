@@ -39,8 +39,9 @@ def timed(own: Job, rounds: int | None, warmup_rounds: int) -> int:
     """
     left = own.rounds - warmup_rounds - 1
     wanted = max(left, 1) if rounds is None else rounds
-    if wanted < 1 or warmup_rounds < 0:
-        raise UserError(f"rounds = {wanted}, warmup_rounds = {warmup_rounds}: at least 1 and at least 0")
+    for name, value, least in (("rounds", wanted, 1), ("warmup_rounds", warmup_rounds, 0)):
+        if value < least:
+            raise UserError(f"{name} = {value}: must be at least {least}")
     if wanted > left:
         raise UserError(
             f"federation.rounds = {own.rounds}: {warmup_rounds} to warm up and {wanted} to time need"

@@ -38,13 +38,16 @@ def training_round(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
         from bench.errors import UserError
 
         folder = tmp_path_factory.mktemp("training_round")
+        problem = None
         try:
             job = live_rounds.job(experiment, backend, settings, folder, Plain(Console(stderr=True)))
             wanted = live_rounds.timed(job, rounds, warmup_rounds)
             with live_rounds.live(job) as live:
                 benchmark.pedantic(live.train, rounds=wanted, warmup_rounds=warmup_rounds)
         except UserError as error:
-            pytest.fail(f"training_round: {error}", pytrace=False)
+            problem = f"training_round: {error}"
+        if problem is not None:
+            pytest.fail(problem, pytrace=False)  # not while the error is handled, which would be told as well
         benchmark.extra_info.update({"experiment": experiment, "warmup_rounds": warmup_rounds} | live.facts())
         return live.seconds
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.regression import github, junit, terminal, verdicts, words
-from tests.checks import backend, document, gate, phase
+from tests.checks import backend, document, document_of_a_file, gate, phase
 
 EVIL = 'evil|<b>&"\x1b[31m]]>\n::error::gotcha, 100%\r\udcff'
 SLOW = phase(verdict="slower", ratio=1.12)
@@ -23,6 +23,7 @@ CASES = {
     "undecided": document(backend("torch", phase(), UNSURE)),
     "failed": document(backend("torch", SLOW, gates=(gate("accuracy", False, "50.0 % after 63.3 %"),))),
 }
+OF_A_FILE = document_of_a_file(backend("torch", phase()))
 
 
 @pytest.mark.parametrize("verdict", CASES)
@@ -87,7 +88,7 @@ def test_the_table_has_the_numbers_and_the_verdict_in_words():
         "torch loading 0.400 s 0.416 s 1.040x [1.019, 1.061] undecided",
         "torch memory 1.00 GiB 1.00 GiB 1.000x [0.980, 1.020] not more",
         "tff training 0.400 s 0.400 s 1.000x [0.980, 1.020] not slower",
-        "24 pairs a phase, 5 min 22 s in all, of a budget of 10 min 0 s",
+        "Pairs a phase: 24, 5 min 22 s in all, of a budget of 10 min 0 s",
     ):
         assert told in text
 
@@ -108,6 +109,20 @@ def test_the_last_line_says_the_verdict_and_what_to_do_next(verdict, last):
     assert terminal.render(CASES[verdict]).splitlines()[-1].startswith(last)
 
 
+@pytest.mark.parametrize(
+    ("pairs", "next_look", "low", "told"),
+    [
+        (24, 29, 1.0, "The measurements don't tell: give them more time (--budget 20m)"),
+        (24, 72, 1.0, "The measurements don't tell: give them more time (--budget 36m)"),
+        (3, 12, None, "Of 12 pairs that an interval needs at least there are 3: give them more time (--budget 48m)"),
+        (24, None, None, "The measurements don't tell: give them more time (--budget 20m)"),
+    ],
+)
+def test_undecided_says_how_much_more_it_takes(pairs, next_look, low, told):
+    own = phase(verdict="undecided", pairs=pairs, next_look=next_look, low=low)
+    assert words.advice(document(backend("torch", own))).startswith(told)
+
+
 def test_the_headline_says_why():
     assert words.headline(CASES["failed"]) == "failed: torch, accuracy: 50.0 % after 63.3 %."
     told = "torch, training: a round takes 1.120x [1.098, 1.142] as long (0.400 s to 0.448 s)"
@@ -125,6 +140,17 @@ def test_another_version_on_one_side_is_told():
     own["versions"]["base"]["version"] = "0.86.0"
     text = rendered(document(own))
     assert "tff: torch 2.13.0 (2026-07-08), Python 3.11.7 against torch 0.86.0 (2026-07-08), Python 3.11.7." in text
+
+
+def test_a_base_that_was_measured_before_is_told_as_that():
+    text = rendered(OF_A_FILE)
+    assert "against base.json, of yesterday" in text
+    assert "of two samples of processes, each divided by the seconds of a calibration kernel." in text
+    assert "Processes a phase: 24," in text
+    (suite,) = checked(junit.render(OF_A_FILE))
+    assert suite.get("time") == "2.620"
+    assert not [one for one in suite.iter("property") if one.get("name").startswith("base")]
+    assert github.annotations(OF_A_FILE)[0].startswith("::notice")
 
 
 def test_gates_have_a_table_of_their_own():

@@ -80,6 +80,7 @@ def _phases(measured: Measuring) -> list[dict[str, Any]]:
             "high": decision.high,
             "pairs": decision.pairs,
             "looks": decision.looks,
+            "next_look": decision.next_look,
         }
         | typical[phase]
         for phase, decision in measured.decisions.items()

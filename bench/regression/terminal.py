@@ -61,14 +61,14 @@ def _notes(document: Document) -> tuple[str, ...]:
     phases = [phase for backend in document["backends"] for phase in backend["phases"]]
     counts = {phase["pairs"] for phase in phases}
     told = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(*counts)
-    unit = "processes" if verdicts.is_of_a_file(document) else "pairs"
     is_short = any(phase["verdict"] == TOO_SHORT for phase in phases)
     spent = f"{duration(document['seconds'])} in all, of a budget of {duration(settings['budget_s'])} for measuring"
     return (
         f"ratio: this / against, of {how}. slower: all of the interval is above {words.limit(document)};"
         " not slower: all of it is below.",
         f"The intervals hold together: in {100 * settings['confidence']:g} % of checks noise makes no verdict wrong.",
-        f"{told} {unit} a phase, {spent}; {machine['threads']} threads on {machine['cpu']}, {machine['cores']} cores.",
+        f"{words.unit(document).capitalize()} a phase: {told}, {spent};"
+        f" {machine['threads']} threads on {machine['cpu']}, {machine['cores']} cores.",
         *(["too short: ends before its seconds are more than the clock's and the scheduler's."] if is_short else []),
         *words.upgrades(document),
     )

@@ -81,15 +81,39 @@ def taken(phase: Part) -> str:
 
 def advice(document: Document) -> str:
     """Return what to do next."""
-    against, settings = document["against"]["told"], document["settings"]
-    longer = f"{settings['budget_s'] / 30:.3g}m"
+    against = document["against"]["told"]
     return {
         NOT_SLOWER: "Nothing is to be done.",
         SLOWER: f"Look at what changed since {against}; where it is worth its time, allow more by --max-slowdown.",
-        UNDECIDED: f"The measurements don't tell: give them more time (--budget {longer}) or a quieter machine, or ask"
-        " for less (a larger --max-slowdown); --undecided pass lets it through.",
+        UNDECIDED: f"{_why_undecided(document)}: give them more time (--budget {_budget(document)}) or a quieter"
+        " machine, or ask for less (a larger --max-slowdown); --undecided pass lets it through.",
         FAILED: "Mend what fails its gate first: until then the times are of something else.",
     }[verdicts.overall(document)]
+
+
+def _why_undecided(document: Document) -> str:
+    """The measurements are too few for an interval, or else the interval holds the limit."""
+    few = [phase for phase in _undecided(document) if phase["low"] is None and phase["next_look"]]
+    if not few:
+        return "The measurements don't tell"
+    phase = max(few, key=lambda own: own["next_look"] / own["pairs"])
+    return f"Of {phase['next_look']} {unit(document)} that an interval needs at least there are {phase['pairs']}"
+
+
+def _budget(document: Document) -> str:
+    """In minutes: what the next look takes and a fifth more, where that is known, or else twice what there was."""
+    shares = [1.2 * phase["next_look"] / phase["pairs"] for phase in _undecided(document) if phase["next_look"]]
+    return f"{math.ceil(max([2.0, *shares]) * document['settings']['budget_s'] / 60)}m"
+
+
+def _undecided(document: Document) -> list[Part]:
+    phases = [phase for backend in document["backends"] for phase in backend["phases"]]
+    return [phase for phase in phases if phase["verdict"] == UNDECIDED]
+
+
+def unit(document: Document) -> str:
+    """Return what is counted."""
+    return "processes" if verdicts.is_of_a_file(document) else "pairs"
 
 
 def last_line(document: Document) -> str:
@@ -99,10 +123,10 @@ def last_line(document: Document) -> str:
 
 
 def upgrades(document: Document) -> Iterator[str]:
-    """Yield a line for every backend whose framework isn't the same on both sides."""
+    """Yield a line for every backend whose framework isn't the same on both sides; of a file it isn't known."""
     for backend in document["backends"]:
-        base, head = (_version(backend["versions"][side]) for side in ("base", "head"))
-        if base != head:
+        base, head = (backend["versions"][side] and _version(backend["versions"][side]) for side in ("base", "head"))
+        if base and base != head:
             yield f"{backend['backend']}: {head} against {base}."
 
 

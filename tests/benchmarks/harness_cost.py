@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import signal
 import statistics
 import subprocess
@@ -29,8 +30,9 @@ from rich.console import Console
 from bench import jobs, live_rounds, machine, process, ratios, store
 from bench.display import Plain
 from bench.errors import UserError
+from bench.spec import Model
 
-ALLOWED = 1.01
+ALLOWED = 1.01  # harness / bare script
 HERE = Path(__file__).parent
 ARRAYS = ("cohort_offsets", "slot_batches", "slot_examples", "slot_seeds", "batch_samples", "batch_offsets")
 
@@ -81,7 +83,7 @@ class Bare:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
+                bufsize=0,
                 env=process.worker_environ(os.environ, jobs.threads(spec), spec.timing.device),
                 start_new_session=True,
             )
@@ -89,17 +91,25 @@ class Bare:
     def hear(self, word: str) -> str:
         """Return what follows `word` on the next line that begins so; frameworks print others."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            said, _, rest = line.rstrip("\n").partition(" ")
-            if said == word:
-                return rest
-        raise UserError(f"the bare script ended before it said {word!r} (log: {self.log})")
+        is_alive = True
+        while is_alive:
+            is_alive = self._process.poll() is None
+            while select.select([self._process.stdout], [], [], 0.5)[0]:
+                line = self._process.stdout.readline().decode("utf-8", "replace")
+                if not line:
+                    break
+                said, _, rest = line.rstrip("\n").partition(" ")
+                if said == word:
+                    return rest
+        complaints = self.log.read_text(errors="replace").split("\n")
+        why = next((line for line in reversed(complaints) if line.strip()), "it said nothing")
+        raise UserError(f"the bare script ended before it said {word!r}: {why}")
 
     def train(self) -> float:
         """Train the next round; return the seconds by its own clock."""
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has died, which hearing tells
+            self._process.stdin.write(b"\n")
         return float(self.hear("round"))
 
     def end(self) -> None:
@@ -157,7 +167,7 @@ def told(pairs: list[Pair], clock: str, what: str) -> str:
     verdict = "yes" if own["high"] <= ALLOWED else "no" if own["low"] > ALLOWED else "can't be told"
     return (
         f"{what}: {own['ratio']:.4f} [{own['low']:.4f}, {own['high']:.4f}], {sides[0]:.4f} s against {sides[1]:.4f} s;"
-        f" at most {ALLOWED - 1:.0%} slower: {verdict}"
+        f" at most {100 * (ALLOWED - 1):g} % slower: {verdict}"
     )
 
 
@@ -169,11 +179,14 @@ def measure(backend: str, settings: list[str], count: int, folder: Path, console
         place = folder / str(number)
         job = live_rounds.job("quick", backend, settings, place, Plain(console))
         if job.rounds < 3:
-            raise UserError(f"federation.rounds = {job.rounds}: the first and the last don't count: at least 3")
+            raise UserError(f"federation.rounds = {job.rounds}: must be at least 3, the first and the last don't count")
+        if job.cell.cell.spec.model != Model():
+            raise UserError("the bare scripts train the study's network as it comes: leave model's settings alone")
         own = pair(job, script, place / "bare")
         found.append(own)
         same = "the same weights" if own.same else "other weights"
-        console.print(f"pair {number} of {count}: {told([own], 'waited', 'as waited for')}; {same}", highlight=False)
+        line = f"pair {number} of {count}: {told([own], 'waited', 'as waited for')}; {same}"
+        console.print(line, highlight=False, soft_wrap=True)
     return found
 
 
