@@ -66,6 +66,9 @@ def check(
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE.md", help="Also add Markdown to a file, as $GITHUB_STEP_SUMMARY is.")
     ] = None,
+    history: Annotated[
+        Path | None, typer.Option(metavar="FILE.sqlite", help="Also keep what was measured: see bench history.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
     """Tell whether training got slower, loading too, or memory larger, and be right about it on a noisy machine.
@@ -87,6 +90,7 @@ def check(
     from rich.console import Console
 
     from bench import plugins, store
+    from bench.history import recording
     from bench.regression import check as checking
     from bench.regression import github, progress, terminal, verdicts
     from bench.regression import junit as junit_report
@@ -101,14 +105,17 @@ def check(
         budget_s=_seconds(budget, "--budget"),
         undecided=undecided or "exit 3",
     )
-    for option, path in (("--out", out), ("--junit", junit), ("--summary", summary)):
+    for option, path in (("--out", out), ("--junit", junit), ("--summary", summary), ("--history", history)):
         if path is not None and not path.resolve().parent.is_dir():
             raise UserError(f"{option} {path}: there is no folder {path.parent}")
+    if history is not None:
+        recording.refuse_unusable(history)
     asked = Asked(experiment, settings or [], scale, plugins.names(backends))
     if self_test:
         _test_itself(asked, rules, _seconds(self_test_time, "--self-test-time"), trials, out)
         return
-    with progress.Shown(Console(stderr=True)) as shown:
+    console = Console(stderr=True)
+    with progress.Shown(console) as shown:
         document = _checked(asked, against, rules, shown)
     if out is not None:
         store.write_text(out, json.dumps(document, indent=1) + "\n")
@@ -117,6 +124,9 @@ def check(
     if summary is not None:
         with summary.open("a", encoding="utf-8") as file:
             file.write(github.summary(document))
+    if history is not None:
+        for told in recording.record_check(document, history):
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps(document, indent=1))
     else:
