@@ -25,19 +25,22 @@ app = typer.Typer(
     bench data prepare xray --source FOLDER    decode once, keep every form
     bench data verify xray --source FOLDER     has it changed? duplicates? leaks?
     bench data describe xray --source FOLDER   classes, sizes, bytes, a picture
+    bench data describe gesture                the same of a sensor's movements
 
     bench run prepares what it needs by itself; the same options make the same
     data set.
     """,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="xray, mnist, synthetic-xray, or the path of a dataset.py.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="xray, mnist, gesture, synthetic-xray, or the path of a dataset.py.")
+]
 Source = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
         help="Folder of class folders, a CSV of path,label lines, or a ZIP of either; the COVID-19 Radiography archive"
-        " is read as it comes. For mnist the folder of idx files.",
+        " is read as it comes. For mnist the folder of idx files; for gesture recordings, or CSV files of six axes.",
     ),
 ]
 Size = Annotated[int | None, typer.Option(help="Pixels a side; default 32.")]
@@ -45,9 +48,18 @@ Channels = Annotated[int | None, typer.Option(help="1 greyscale, 3 colour; defau
 Samples = Annotated[int | None, typer.Option(help="Use this many samples only, evenly from every class.")]
 Groups = Annotated[
     str | None,
-    typer.Option(metavar="COLUMN", help="Column of manifest.csv whose groups (patient) stay on one side of the split."),
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of manifest.csv whose groups (patient) stay on one side of the split; of gesture person or"
+        " session.",
+    ),
 ]
 Holdout = Annotated[float | None, typer.Option(help="Share held out to test on; default 0.2.")]
+Folds = Annotated[
+    int | None, typer.Option(help="Instead of a share: of so many folds, one is held out; --fold says which.")
+]
+Fold = Annotated[int | None, typer.Option(help="The fold that is held out, from 1.")]
+Axes = Annotated[str | None, typer.Option(help="Of gestures: all, accelerometer or gyroscope; default all.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out files that can't be used, and record them.")]
 Seed = Annotated[int | None, typer.Option(help="Of the split, and of made-up films; default 0.")]
 FilmSize = Annotated[int | None, typer.Option(help="Pixels a side of the films that synthetic-xray draws.")]
@@ -62,6 +74,9 @@ def prepare(
     samples: Samples = None,
     groups: Groups = None,
     holdout: Holdout = None,
+    folds: Folds = None,
+    fold: Fold = None,
+    axes: Axes = None,
     skip_bad: SkipBad = False,
     seed: Seed = None,
     film_size: FilmSize = None,
@@ -73,13 +88,16 @@ def prepare(
     bench data prepare xray --source FOLDER --groups patient --holdout 0.25
     bench data prepare mnist --source FOLDER --size 28 --channels 1
     bench data prepare synthetic-xray --samples 600
+    bench data prepare gesture --groups person --folds 5 --fold 1
 
     Files that are broken, empty, oversized or in another format are named;
     --skip-bad goes on without them. An interrupted preparation goes on where
     it stopped. Prints the folder of the forms: npy/, packed.npy, labels.npy,
     train.npy, test.npy, images.json and manifest.json.
     """
-    chosen = _chosen(name, source, size, channels, samples, groups, holdout, skip_bad, seed, film_size)
+    chosen = _chosen(
+        name, source, size, channels, samples, groups, holdout, folds, fold, axes, skip_bad, seed, film_size
+    )
     with _at_work() as report:
         done = chosen.prepare(report)
     print(f"{chosen.name}: {_summary(done)}")
@@ -98,6 +116,9 @@ def verify(
     samples: Samples = None,
     groups: Groups = None,
     holdout: Holdout = None,
+    folds: Folds = None,
+    fold: Fold = None,
+    axes: Axes = None,
     skip_bad: SkipBad = False,
     seed: Seed = None,
     film_size: FilmSize = None,
@@ -120,7 +141,9 @@ def verify(
 
     from bench.data import verifying
 
-    chosen = _chosen(name, source, size, channels, samples, groups, holdout, skip_bad, seed, film_size)
+    chosen = _chosen(
+        name, source, size, channels, samples, groups, holdout, folds, fold, axes, skip_bad, seed, film_size
+    )
     with _at_work() as report:
         found = verifying.verify(chosen.module, chosen.name, chosen.settings, chosen.seed, report)
     print(json.dumps(verifying.document(found), indent=1) if as_json else verifying.render(found))
@@ -137,6 +160,9 @@ def describe(
     samples: Samples = None,
     groups: Groups = None,
     holdout: Holdout = None,
+    folds: Folds = None,
+    fold: Fold = None,
+    axes: Axes = None,
     skip_bad: SkipBad = False,
     seed: Seed = None,
     film_size: FilmSize = None,
@@ -148,6 +174,8 @@ def describe(
 
     \b
     bench data describe xray --source FOLDER --out films.png
+    bench data describe gesture --axes gyroscope
+    bench data describe gesture --source recordings --groups person
 
     Counts by class and side, the balance of the classes, the images' sizes and
     kinds, the bytes of each form, what was left out and what decoding loses.
@@ -156,13 +184,15 @@ def describe(
 
     from bench.data import contact_sheet, describing
 
-    chosen = _chosen(name, source, size, channels, samples, groups, holdout, skip_bad, seed, film_size)
+    chosen = _chosen(
+        name, source, size, channels, samples, groups, holdout, folds, fold, axes, skip_bad, seed, film_size
+    )
     picture = out or Path(f"{chosen.name}-contact-sheet.png")
     contact_sheet.refuse_unwritable(picture)
     with _at_work() as report:
         done = chosen.prepare(report)
         described = describing.describe(done)
-        contact_sheet.save(done, chosen.name, picture)
+        contact_sheet.save(done, chosen.name, picture, chosen.axes)
     describing.render(chosen.name, described, Console())
     _warn(done)
     print(picture)
@@ -176,6 +206,13 @@ class _Chosen:
     name: str
     settings: "Data"
     seed: int
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The sensor's axes that its samples have; none of images."""
+        from bench.gesture.motion import AXES, CHOICES
+
+        return tuple(AXES[CHOICES[self.settings.axes]]) if getattr(self.module, "HAS_AXES", False) else ()
 
     def prepare(self, report: "Progress") -> "Prepared":
         from bench import data
@@ -191,6 +228,9 @@ def _chosen(
     samples: int | None,
     groups: str | None,
     holdout: float | None,
+    folds: int | None,
+    fold: int | None,
+    axes: str | None,
     skip_bad: bool,
     seed: int | None,
     film_size: int | None,
@@ -203,6 +243,9 @@ def _chosen(
         "data.channels": channels,
         "data.samples": samples,
         "data.holdout": holdout,
+        "data.folds": folds,
+        "data.fold": fold,
+        "data.axes": axes,
         "data.film_size": film_size,
         "seed": seed,
         "data.skip_bad": "true" if skip_bad else None,
@@ -217,7 +260,7 @@ def _chosen(
 _OPTIONS = {"image_size": "size", "skip_bad": "skip-bad", "film_size": "film-size"}
 _SETTING = re.compile(
     r"(?<![\w/.])(?:--set )?"
-    r"(?:data\.(source|image_size|channels|samples|groups|holdout|skip_bad|film_size)\b|(seed)(?= = ))"
+    r"(?:data\.(source|image_size|channels|samples|groups|holdout|folds|fold|axes|skip_bad|film_size)\b|(seed)(?= = ))"
 )
 
 

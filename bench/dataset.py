@@ -3,7 +3,8 @@
 A plugin is `datasets/NAME/dataset.py` with `def samples(request: Request) -> list[Sample]`. It only names
 files (or writes them into `request.folder`); `bench.data` decodes them, splits them and keeps every form.
 Samples whose shape isn't `data.channels` squares of `data.image_size` tell it by `def shape(settings: Data)`, which
-returns (channels, height, width). A plugin of a sensor's axes has `HAS_AXES = True`.
+returns (channels, height, width). A plugin of a sensor's axes has `HAS_AXES = True`, and a row of its samples is an
+axis, in the order of `bench.gesture.motion.AXES`. `DEFAULT_SAMPLES` tells how many there are without a source.
 """
 
 from collections.abc import Callable

@@ -189,9 +189,9 @@ def train(
     bench gesture train --out model.npz                          from the simulator's movements
     bench gesture train --source recordings --out model.npz      from your own
 
-    Each person is held out in turn, where there are several; else each session;
-    else shuffled folds. Scaling and PCA are fitted, and components, C and gamma
-    chosen, on the rest alone. The file holds plain arrays, described in
+    Whole people are held out, where there are several; else whole sessions; else
+    shuffled samples: five folds at most. Scaling and PCA are fitted, and
+    components, C and gamma chosen, on the rest alone. The file holds plain arrays, described in
     docs/gesture-live.md, and needs no scikit-learn to be used.
     """
     from bench.gesture import train_display

@@ -28,11 +28,12 @@ class Header:
     """What a plugin's file says about itself.
 
     framework: the distribution whose version NAME@VERSION replaces; imports: the modules whose import is the
-    health check; needs: files it shares with others, relative to the folder above its own; computes_with: the
-    distribution that does the arithmetic; transport: how models and samples reach a client; variants: what may follow
-    the + in NAME+VARIANT; baseline: the variant without the framework, which its overhead is taken against; beside: the
-    variants that always run beside it; trust: a script, relative like needs, that tells what its approval really opens;
-    centralised: whether it is a method without federation, that learns in one round of all clients' samples together.
+    health check; needs: files it shares with others, relative to the folder above its own (with the harness:
+    bench/FILE); computes_with: the distribution that does the arithmetic; transport: how models and samples reach a
+    client; variants: what may follow the + in NAME+VARIANT; baseline: the variant without the framework, which its
+    overhead is taken against; beside: the variants that always run beside it; trust: a script, relative like needs,
+    that tells what its approval really opens; centralised: whether it is a method without federation, that learns in
+    one round of all clients' samples together.
     """
 
     summary: str = ""
@@ -72,7 +73,9 @@ class Plugin:
     @property
     def needed(self) -> list[Path]:
         """The files that it shares with others."""
-        return [self.folder.parent / need for need in self.header.needs]
+        return [
+            (_PACKAGE.parent if need.startswith("bench/") else self.folder.parent) / need for need in self.header.needs
+        ]
 
     @property
     def lock(self) -> Path | None:

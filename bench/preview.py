@@ -88,7 +88,7 @@ def _expected(spec: Spec) -> Samples | None:
         count = getattr(plugins.load_module(plugin), "DEFAULT_SAMPLES", None)
     if count is None:
         return None
-    held_out = ceil(count * spec.data.holdout)
+    held_out = ceil(count / spec.data.folds if spec.data.folds else count * spec.data.holdout)
     return Samples(count - held_out, held_out)
 
 

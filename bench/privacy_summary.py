@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.crossval.pools import is_fold
 from bench.ratios import compared
 
 Cell = Mapping[str, Any]
@@ -12,21 +13,23 @@ LR = "training.lr"
 
 
 def is_private(comparison: Mapping[str, Any]) -> bool:
-    """Tell whether privacy is what the cells are about: there are several, and some have it."""
-    cells = comparison["cells"]
+    """Tell whether privacy is what the cells are about: there are several, not mere folds, and some have it."""
+    cells = [cell for cell in comparison["cells"] if not is_fold(cell)]
     return len(cells) > 1 and any(run["privacy"] for cell in cells for run in cell["runs"])
 
 
 def summary(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a row a cell and backend that finished, of the cells that privacy is about; those without it first.
 
+    Folds have none: what they spent is told together, by `bench.crossval.spending`.
     `group` is what else the grid sets, but for the learning rate: clipped gradients want one of their own, and it costs
     no time. `accuracy` and `loss` are the final ones, a list with one a repeat; `price` is
     the ratio of a round's time to that of the same backend without privacy, where the grid has that cell: the same
     repeat and round of both, neighbours in time, with its bootstrap interval.
     """
     cells = comparison["cells"]
-    plain = {index: _without_privacy(cell, cells) for index, cell in enumerate(cells) if _is_private(cell)}
+    private = [index for index, cell in enumerate(cells) if _is_private(cell) and not is_fold(cell)]
+    plain = {index: without_privacy(cells[index], cells) for index in private}
     groups = {index: group(cells[own]) for own, index in plain.items() if index is not None}
     groups |= {index: group(cells[index]) for index in plain}
     rows = [
@@ -37,8 +40,8 @@ def summary(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["privacy"] is not None)
 
 
-def _without_privacy(cell: Cell, cells: Sequence[Cell]) -> int | None:
-    """The index of the cell that trains the same without privacy; its learning rate may be another."""
+def without_privacy(cell: Cell, cells: Sequence[Cell]) -> int | None:
+    """Return the index of the cell that trains the same without privacy; its learning rate may be another."""
     for index, other in enumerate(cells):
         if not _is_private(other) and _apart_from_privacy(other) == _apart_from_privacy(cell):
             return index

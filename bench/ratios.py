@@ -3,10 +3,10 @@
 A pair is the same repeat and the same round of two backends, a round that is warm-up in neither; repeats are
 interleaved, so what slows the machine slows both. The estimate is the geometric mean of the pairs' ratios; the
 interval is the 95 % percentile bootstrap (Efron and Tibshirani 1993, chapter 13), repeats drawn first and rounds
-within them.
+within them. Over several cells a pair is of the same cell, and every repeat of every cell is drawn as a repeat is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 DRAWS = 2000
 Run = Mapping[str, Any]
+Place = tuple[int, int]  # which cell, which repeat
 Values = Callable[[Run], dict[int, float]]  # by round; of what a process does once, a single one
 
 
@@ -24,20 +25,26 @@ def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
     whose arithmetic may be years newer. All the rest are held against the first of them that is done. A centralised
     method has no round that could be held against theirs.
     """
-    by_backend: dict[str, dict[int, Run]] = {}
-    for run in runs:
-        if run["status"] == "done" and not run.get("centralised"):
-            by_backend.setdefault(run["backend"], {})[run["repeat"]] = run
+    return pooled([runs], METRICS)
+
+
+def pooled(cells: Sequence[Sequence[Run]], metrics: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the same of the runs of several cells together, for some metrics."""
+    by_backend: dict[str, dict[Place, Run]] = {}
+    for number, runs in enumerate(cells):
+        for run in runs:
+            if run["status"] == "done" and not run.get("centralised"):
+                by_backend.setdefault(run["backend"], {})[number, run["repeat"]] = run
     own = {name: next(iter(found.values())).get("baseline") for name, found in by_backend.items()}
-    bare = {run.get("baseline") for run in runs}
+    bare = {run.get("baseline") for runs in cells for run in runs}
     first = next((name for name in by_backend if own[name] is None and name not in bare), None)
     found = []
     for name in by_backend:
         baseline = own[name] or (first if name not in bare else None)
         if baseline == name or baseline not in by_backend:
             continue
-        for metric, values in METRICS.items():
-            pairs = _pairs(by_backend[name], by_backend[baseline], values)
+        for metric in metrics:
+            pairs = _pairs(by_backend[name], by_backend[baseline], METRICS[metric])
             if pairs:
                 found.append({"metric": metric, "a": name, "b": baseline} | interval(pairs))
     return found
@@ -45,7 +52,14 @@ def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def compared(runs: Sequence[Run], baseline: Sequence[Run], metric: str) -> dict[str, Any] | None:
     """Return the ratio of one metric, of finished `runs` to a `baseline`, over the repeats and rounds both have."""
-    top, bottom = ({run["repeat"]: run for run in own} for own in (runs, baseline))
+    return compared_over([(runs, baseline)], metric)
+
+
+def compared_over(cells: Sequence[tuple[Sequence[Run], Sequence[Run]]], metric: str) -> dict[str, Any] | None:
+    """Return the same of several cells together, each with its runs and their baseline."""
+    top, bottom = (
+        {(number, run["repeat"]): run for number, sides in enumerate(cells) for run in sides[side]} for side in (0, 1)
+    )
     pairs = _pairs(top, bottom, METRICS[metric])
     return interval(pairs) if pairs else None
 
@@ -70,10 +84,10 @@ def interval(pairs: Sequence[npt.NDArray[np.float64]]) -> dict[str, Any]:
     return {"ratio": estimate, "low": float(low), "high": float(high), "pairs": len(everything)}
 
 
-def _pairs(a: Mapping[int, Run], b: Mapping[int, Run], values: Values) -> list[npt.NDArray[np.float64]]:
+def _pairs(a: Mapping[Place, Run], b: Mapping[Place, Run], values: Values) -> list[npt.NDArray[np.float64]]:
     found = []
-    for repeat in sorted(a.keys() & b.keys()):
-        own, base = values(a[repeat]), values(b[repeat])
+    for place in sorted(a.keys() & b.keys()):
+        own, base = values(a[place]), values(b[place])
         both = sorted(own.keys() & base.keys())
         top, bottom = (np.array([side[number] for number in both], np.float64) for side in (own, base))
         if both and (top > 0).all() and (bottom > 0).all():

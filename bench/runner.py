@@ -398,8 +398,17 @@ def _cell_entry(
     certificate = {"reference": REFERENCE, "tolerance": parity.TOLERANCE, "backends": verdicts}
     samples = (len(cell.data.train), len(cell.data.test))
     entry = record.cell_entry(cell.cell, cell.digests, samples, runs, certificate)
-    held_out = {"samples": cell.data.test.tolist(), "classes": cell.data.labels[cell.data.test].tolist()}
-    return entry | {"task": task, "held_out": held_out} | ({"limits": list(measured)} if measured else {})
+    return entry | {"task": task, "held_out": _held_out(cell)} | ({"limits": list(measured)} if measured else {})
+
+
+def _held_out(cell: Prepared) -> dict[str, list[int]]:
+    """Which samples are held out, of which class and, where groups are held out whole, of which of them, by number."""
+    samples, own = cell.data, cell.data.test
+    found = {"samples": own.tolist(), "classes": samples.labels[own].tolist()}
+    if cell.cell.spec.data.groups and all(group is not None for group in samples.groups):
+        _, numbers = np.unique(np.array(samples.groups), return_inverse=True)
+        found["groups"] = numbers[own].tolist()
+    return found
 
 
 def _spent(cell: Prepared, outcome: process.Outcome) -> dict[str, Any] | None:

@@ -3,11 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from bench.data import contact_sheet
+from bench.data import contact_sheet, traces
 from tests import pictures
 from tests.conftest import REAL_DATA, refused
 from tests.test_data import prepare
+from tests.test_gesture_sets import PLAIN, swing, write
 
 
 def found(finished) -> dict[str, list[str]]:
@@ -160,6 +162,73 @@ def test_the_picture_shows_true_colours(home, tmp_path):
 )
 def test_a_wrong_option_is_told_by_its_own_name(bench_data, films, arguments, told):
     refused(bench_data("prepare", films, *arguments), told)
+
+
+@pytest.fixture
+def movements(tmp_path):
+    """Two labels of six movements each."""
+    folder = tmp_path / "movements"
+    folder.mkdir()
+    for label, size in (("left", 1.0), ("right", -1.0)):
+        parts = [
+            [*(",".join(map(str, own)) for own in swing(40, size * more)), ""]
+            for more in (1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
+        ]
+        write(folder / f"{label}.csv", PLAIN, *(line for part in parts for line in part))
+    return folder
+
+
+def test_a_fold_and_axes_of_gestures_can_be_prepared_by_themselves(bench_data, movements):
+    done = bench_data("prepare", movements, "--folds", "3", "--fold", "2", "--axes", "gyroscope", name="gesture")
+    assert done.code == 0, done.err
+    assert "8 to train on, 4 held out" in done.out
+    assert "fold 2 of 3 held out" in done.out
+    assert np.load(bench_data.folder(done) / "packed.npy").shape == (12, 1, 3, 64)
+    verified = bench_data("verify", movements, "--folds", "3", "--fold", "2", "--axes", "gyroscope", name="gesture")
+    assert (verified.code, "all is well" in verified.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--folds", "3"], "give both or neither"),
+        (["--folds", "3", "--fold", "4"], "fold must be at most folds (3)"),
+        (["--folds", "9", "--fold", "1"], "--folds = 9: class 'left' has 6 samples"),
+        (["--axes", "magnetometer"], "--axes = 'magnetometer': must be 'all', 'accelerometer' or 'gyroscope'"),
+        (["--groups", "person"], "--groups = person: this set doesn't tell the person of every movement"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_options_of_gestures_are_told_by_their_own_names(bench_data, movements, arguments, told):
+    refused(bench_data("prepare", movements, *arguments, name="gesture"), told)
+
+
+def test_axes_of_what_has_none_are_refused(bench_data, films):
+    refused(
+        bench_data("describe", films, "--axes", "gyroscope"), "--axes = gyroscope: the samples of xray have no such"
+    )
+
+
+def test_movements_are_pictured_as_a_line_an_axis(bench_data, movements, tmp_path):
+    done = bench_data("describe", movements, name="gesture")
+    assert done.code == 0, done.err
+    blue, green, red = cv2.split(cv2.imread(str(tmp_path / "gesture-contact-sheet.png")).astype(int))
+    lines = {"x": (blue - red > 100), "y": (red - blue > 100), "z": (green - red > 80) & (green - blue > 20)}
+    assert all(own.sum() > 500 for own in lines.values())
+
+
+@pytest.mark.parametrize("names", [("ax", "ay", "az"), ("ax", "ay", "az", "gx", "gy", "gz")])
+def test_a_trace_goes_where_the_movement_goes(names):
+    axes = Figure().subplots()
+    values = np.full((len(names), 64), 128, np.uint8)
+    values[-1] = np.linspace(0, 255, 64)
+    traces.draw(axes, values, names)
+    *_, rising = axes.lines
+    heights = rising.get_ydata()
+    assert (np.diff(heights) > 0).all()
+    assert heights[-1] - heights[0] == pytest.approx(1.0)
+    low, high = axes.get_ylim()
+    assert all(low <= line.get_ydata().min() and line.get_ydata().max() <= high for line in axes.lines)
 
 
 def test_made_up_films_need_no_source(bench, tmp_path):

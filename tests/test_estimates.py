@@ -209,6 +209,9 @@ def test_the_experiments_are_listed_with_cells_and_time(bench, tmp_path):
     assert "about" in quick
     assert "1" in quick.split()
     assert "Rough: reference: not run here yet" in out
+    gestures = [line for line in out.splitlines() if line.split()[:1] in (["gesture"], ["gesture-shuffled"])]
+    assert len(gestures) == 2
+    assert all("about" in line for line in gestures), "the simulator's movements are so many"
     assert not (tmp_path / "home" / "data").exists(), "nothing is prepared"
 
 

@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import data, model
+from bench import data, model, ratios
+from bench.crossval.tables import tables as crossval
 from bench.dataset import Sample
 from bench.errors import UserError
 from bench.spec import Data, Model
+from bench.table import tables
+from bench.words import words
 from tests.conftest import refused
+from tests.test_reports import comparison, run_of
 
 
 def people(counts: dict[str, tuple[int, int]]) -> list[Sample]:
@@ -118,3 +122,113 @@ def test_small_samples_are_refused_by_convolutions_and_taken_by_the_mlp():
     with pytest.raises(UserError, match="samples of 3 x 64 are too small for these convolutions; mlp takes any"):
         model.layers(Model(), (1, 3, 64), 2)
     assert model.layers(Model(name="mlp"), (1, 3, 64), 2)[1]["in"] == 192
+
+
+def cross_validated(*folds: list[dict], groups: str | None = None, private: bool = False) -> dict:
+    """A comparison whose cells are the folds of one cross-validation, with these runs each."""
+    cells = []
+    for fold, runs in enumerate(folds, start=1):
+        (cell,) = comparison(*(run | {"predicted": [0] * 10} for run in runs))["cells"]
+        cell["spec"]["data"] |= {"folds": len(folds), "fold": fold, "groups": groups}
+        cell["spec"]["privacy"] = {"unit": "example"} if private else None
+        cell["set"] = {"data.fold": fold} | ({"privacy.noise_multiplier": 1.0} if private else {})
+        cell["held_out"] = {"samples": list(range(10 * fold, 10 * fold + 10)), "classes": [0] * 10}
+        cell["task"] = fold
+        cells.append(cell)
+    return comparison() | {"cells": cells}
+
+
+def of_titles(told: dict, start: str) -> list:
+    return [table for table in crossval(told) if table.title.startswith(start)]
+
+
+def test_ratios_are_of_pairs_within_a_fold():
+    """The machine is ten times slower in the second fold, and a backend has one fold more than the other."""
+    told = cross_validated(
+        [run_of("a", 1), run_of("b", 1, slower=2.0)],
+        [run_of("a", 1, slower=10.0), run_of("b", 1, slower=20.0)],
+        [run_of("a", 1, slower=500.0), run_of("b", 1, status="failed")],
+    )
+    (costs,) = of_titles(told, "What a fold costs")
+    place = costs.columns.index("a round")
+    assert [row[place] for row in costs.rows] == ["-", "2.00x [2.00, 2.00]"]
+    assert any("ratio of b to a; a pair is the same fold, repeat and round" in note for note in costs.notes)
+
+
+def test_a_centralised_fold_has_no_ratio():
+    central = run_of("central", 1, slower=9.0) | {"centralised": True}
+    (costs,) = of_titles(cross_validated([run_of("a", 1), run_of("b", 1), central]), "What a fold costs")
+    assert [row[costs.columns.index("a round")][:4] for row in costs.rows] == ["-", "1.00", "-"]
+    (costs,) = of_titles(cross_validated([run_of("a", 1), central]), "What a fold costs")
+    assert "a round" not in costs.columns, "there is nothing to take a ratio of"
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.lists(st.floats(0.1, 10), min_size=1, max_size=3), min_size=1, max_size=4))
+def test_over_cells_the_ratio_is_the_geometric_mean_of_all_pairs(factors):
+    cells = [
+        [run for repeat, own in enumerate(cell, start=1) for run in (run_of("a", repeat), run_of("b", repeat, own))]
+        for cell in factors
+    ]
+    (found,) = ratios.pooled(cells, ["round_s"])
+    assert found["ratio"] == pytest.approx(np.exp(np.mean(np.log(np.concatenate(factors)))))
+    assert found["pairs"] == 2 * sum(map(len, factors)), "two rounds after the warm-up"
+
+
+def spent(epsilon: float | str, **more: object) -> dict:
+    return {
+        "unit": "example", "engine": "stock", "sampling": "poisson", "noise_multiplier": 1.0, "target_epsilon": None,
+        "max_grad_norm": 1.0, "delta": 1e-5, "noise_seed": None, "epsilon_rdp": epsilon, "epsilon_pld": epsilon,
+        "own": [{"name": "Opacus RDP", "sampling": "poisson", "epsilon": epsilon}], "disagreements": [],
+        "assumption": "what is assumed", "warnings": [],
+    } | more  # fmt: skip
+
+
+def test_a_private_fold_tells_its_epsilon_and_what_is_wrong_with_it():
+    told = cross_validated(
+        [run_of("a", 1, privacy=spent(3.0))],
+        [run_of("a", 1, privacy=spent(4.0, noise_multiplier=1.25, warnings=["delta is too large"]))],
+        private=True,
+    )
+    (table,) = of_titles(told, "What a fold spends of privacy: shuffled")
+    assert table.rows == (("all", "a", "stock, example", "1.00-1.25", "4.00", "4.00", "Opacus RDP 4.00", "-"),)
+    notes = " ".join(table.notes)
+    assert "trained on in all folds but one" in notes
+    assert "delta is too large." in notes
+    assert "what is assumed" in notes
+    assert any("an epsilon of 3.00 to 4.00 each" in one for one in words(told))
+
+
+def test_a_fold_without_privacy_says_nothing_of_it():
+    assert not of_titles(cross_validated([run_of("a", 1)]), "What a fold spends")
+
+
+def test_an_epsilon_that_is_no_number_is_told():
+    told = cross_validated([run_of("a", 1, privacy=spent("inf"))], private=True)
+    (table,) = of_titles(told, "What a fold spends")
+    assert table.rows[0][4:6] == ("infinite", "infinite")
+
+
+def test_the_price_of_private_folds_is_taken_fold_by_fold():
+    plain = cross_validated([run_of("a", 1)], [run_of("a", 1, slower=10.0)])
+    private = cross_validated(
+        [run_of("a", 1, slower=3.0, privacy=spent(3.0))],
+        [run_of("a", 1, slower=30.0, privacy=spent(3.0))],
+        private=True,
+    )
+    (table,) = of_titles(plain | {"cells": plain["cells"] + private["cells"]}, "What a fold spends")
+    assert [row[-1] for row in table.rows] == ["3.00x [3.00, 3.00]"]
+
+
+@pytest.mark.parametrize("folds", ["1", "[1,2]"])
+def test_a_private_run_of_folds_tells_epsilon_once(bench, folds):
+    private = ("--set=privacy.noise_multiplier=1", "--set=data.folds=2", f"--set=data.fold={folds}")
+    done = bench("run", "--backends=reference", "--json", *private, tiny=True)
+    assert done.code == 0, done.err
+    told = done.document
+    assert "privacy" not in told, "folds aren't what the grid is about"
+    titles = [table.title for table in tables(told)]
+    assert [title for title in titles if "rivacy" in title] == ["What a fold spends of privacy: shuffled"]
+    (table,) = of_titles(told, "What a fold spends")
+    largest = max(run["privacy"]["epsilon_pld"] for cell in told["cells"] for run in cell["runs"])
+    assert float(table.rows[0][4]) == pytest.approx(largest, rel=0.01)

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import partition, plan, plugins, record
+from bench import data, partition, plan, plugins, record
 from bench.charts import charts
 from bench.crossval import scatter
 from bench.crossval.axes import claims
-from bench.crossval.intervals import mcnemar, wilson
+from bench.crossval.intervals import least_p, mcnemar, sign_flips, wilson
 from bench.crossval.pools import pools
 from bench.crossval.tables import confusion
 from bench.crossval.tables import tables as crossval
+from bench.data.prepared import read_manifest, rows
 from bench.errors import UserError
+from bench.gesture import training
 from bench.spec import Federation, build
 from bench.table import tables
 from bench.words import words
@@ -53,6 +55,8 @@ def document(wrong: dict[tuple[str, str | None, str], set[int]], folds: int = 2)
         cell["set"] = {"data.axes": axes, "data.groups": groups, "data.fold": fold}
         cell["name"] = f"axes {axes}, groups {groups}, fold {fold}"
         cell["held_out"] = {"samples": samples, "classes": [TRUTH[one] for one in samples]}
+        if groups:
+            cell["held_out"]["groups"] = [fold] * len(samples)
         cell["task"] = len(cells) + 1
         cell["digests"]["partition"] = "p" * 64
         cells.append(cell)
@@ -94,6 +98,32 @@ def test_mcnemar_is_a_sum_over_all_that_is_as_unlikely(a, b):
     chances = [math.comb(total, count) / 2**total for count in range(total + 1)]
     as_unlikely = sum(one for one in chances if one <= chances[a] * (1 + 1e-9))
     assert mcnemar(a, b) == mcnemar(b, a) == pytest.approx(as_unlikely)
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        ([0.1, 0.2, 0.05, 0.3, 0.01], 1 / 16),  # of five people nothing is less
+        ([0.1, 0.2, 0.05, 0.3, -0.01], 2 / 16),
+        ([0.2, -0.2], 1.0),
+        ([0.0, 0.0, 0.0], 1.0),
+        ([0.1 + 0.2, 0.3, -0.3, -0.3], 1.0),  # but for rounding, they add up to nothing
+        ([0.5] * 25, 1e-4),
+        ([0.5, -0.5] * 13, 1.0),
+    ],
+)
+def test_signs_are_flipped_in_every_way(differences, p):
+    assert sign_flips(differences) == pytest.approx(p, abs=1e-12)
+
+
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=7))
+def test_sign_flips_are_counted_as_by_hand(differences):
+    sums = [
+        abs(sum(map(int.__mul__, signs, differences))) for signs in itertools.product((1, -1), repeat=len(differences))
+    ]
+    expected = sum(one >= abs(sum(differences)) for one in sums) / len(sums)
+    assert sign_flips([one / 9 for one in differences]) == pytest.approx(expected)
+    assert sign_flips(differences) >= least_p(len(differences))
 
 
 @given(st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=60), st.randoms())
@@ -193,6 +223,28 @@ def test_gestures_end_to_end_in_small(bench):
         assert not first & second
 
 
+def test_training_a_classifier_cross_validates_as_the_benchmark_does(bench):
+    """From the benchmark's own samples, rounded to eight bits, both get as many right, fold by fold."""
+    people = {
+        "data.dataset": "gesture", "data.samples": 40, "data.groups": "person", "data.folds": 5, "data.fold": "[1,2]",
+        "federation.clients": 4, "federation.partition": "groups",
+    }  # fmt: skip
+    done = bench("run", "--json", "--backends=sklearn", *(f"--set={k}={v}" for k, v in people.items()), tiny=True)
+    assert done.code == 0, done.err
+    cells = done.document["cells"]
+    settings = build({"data": cells[0]["spec"]["data"]}).cells[0].spec.data
+    dataset = plugins.load_module(plugins.find("datasets", "gesture"))
+    prepared = data.prepare(dataset, "gesture", settings, 0, lambda *_: None)
+    samples = rows(read_manifest(prepared.folder))
+    inputs = np.load(prepared.folder / "packed.npy").reshape(len(samples), -1) / np.float32(255)
+    told = zip(*((one.name, one.label, one.group) for one in samples), strict=True)
+    checked = training.check(training.Movements(inputs, *map(list, told)))
+    for cell, right, count in zip(cells, checked.correct, checked.count, strict=False):
+        assert cell["runs"][0]["evaluations"][-1]["accuracy"] == right / count
+        (group,) = set(cell["held_out"]["groups"])
+        assert sorted(set(prepared.groups))[group] == samples[cell["held_out"]["samples"][0]].group
+
+
 def test_people_are_clients_and_their_number_is_told(bench):
     own = ("--set=data.samples=40", "--set=data.fold=1", "--set=data.axes=all", "--set=federation.partition=groups")
     wrong = bench("run", "gesture", "--dry-run", "--backends=sklearn", *own, "--set=federation.clients=7")
@@ -238,6 +290,28 @@ def test_the_claim_about_axes_is_put_to_a_paired_test(wrong, verdict):
     (claim,) = claims(told)
     assert claim.verdict == verdict
     assert any(verdict in text and "Accelerometer only is best" in text for text in words(told))
+
+
+def test_the_claim_is_put_to_people_where_they_are_held_out():
+    wrong = three_axes({1}, set(range(10)), set(range(12)), "person")
+    told = document(wrong, folds=5)
+    (claim,) = claims(told)
+    against_all, _ = claim.duels
+    assert against_all.by_group == pytest.approx((0.25, 0.125, 0.25, 0.25, 0.25))
+    assert against_all.p_by_group == against_all.least_p_by_group == 1 / 16
+    table = next(one for one in crossval(told) if one.title == "Is the accelerometer alone best? A person a pair")
+    assert table.rows[0] == ("torch", "all", "5", "0", "+22.5", "+12 to +25", "0.062")
+    assert any("0.062 of 5" in note for note in table.notes)
+    assert any(
+        "by person better for 5 and worse for 0 of 5, p 0.062 where 0.062 is the least" in one for one in words(told)
+    )
+
+
+@pytest.mark.parametrize(("groups", "folds"), [(None, 5), ("person", 1)])
+def test_without_people_or_with_one_there_is_no_comparison_over_them(groups, folds):
+    told = document(three_axes({1}, set(range(10)), set(range(12)), groups), folds)
+    assert all(not duel.by_group for claim in claims(told) for duel in claim.duels)
+    assert not any("a pair" in table.title for table in crossval(told))
 
 
 def test_the_claim_is_put_to_each_split_by_itself():

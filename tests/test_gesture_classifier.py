@@ -4,14 +4,18 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench import data, pca_svm
+from bench.dataset import Sample
 from bench.errors import UserError
 from bench.gesture import classifier, training
 from bench.gesture.motion import Recording
+from bench.spec import Data
 
 LABELS = ("LtoR", "RtoL", "shake")
 
@@ -34,6 +38,13 @@ def recordings(labels: tuple[str, ...] = LABELS, each: int = 12, people: int = 3
     ]
 
 
+def movements(own: list[Recording], axes: str = "all") -> training.Movements:
+    groups = [one.person for one in own]
+    inputs = classifier.flattened([one.samples for one in own], axes, 64)
+    names, labels = [one.name for one in own], [one.label for one in own]
+    return training.Movements(inputs, names, labels, None if None in groups else groups)
+
+
 @pytest.fixture(scope="module")
 def trained() -> classifier.Classifier:
     return classifier.train(recordings())
@@ -44,14 +55,12 @@ def trained() -> classifier.Classifier:
 def test_numpy_decides_as_scikit_learn(labels: tuple[str, ...], axes: str) -> None:
     from sklearn.calibration import CalibratedClassifierCV
 
-    own = recordings(labels)
-    names = [recording.label for recording in own]
-    groups = [recording.person for recording in own]
-    inputs = classifier.flattened([recording.samples for recording in own], axes, 64)
-    machine, chosen = training.fit(inputs, names, groups)
-    best = training.choose(inputs, names, groups)
-    folds = training.split(names, groups, 0, most=3)
-    theirs = CalibratedClassifierCV(best, method="sigmoid", cv=folds, ensemble=False).fit(inputs, names)
+    own = movements(recordings(labels), axes)
+    inputs = own.inputs
+    machine, chosen = training.fit(own)
+    best = pca_svm.fitted(inputs, own.labels, own.groups, 0)
+    folds = pca_svm.inner_folds(own.labels, own.groups, 0)
+    theirs = CalibratedClassifierCV(best, method="sigmoid", cv=folds, ensemble=False).fit(inputs, own.labels)
     strangers = np.random.default_rng(9).normal(0, 1, inputs.shape) * inputs.std(0) + inputs[::-1]
     for points in (inputs, strangers, inputs[:1]):
         numbers, probabilities = machine.decide(points)
@@ -83,37 +92,73 @@ def test_without_a_signal_it_is_no_better_than_chance() -> None:
 
 
 def test_nobody_is_trained_on_and_tested() -> None:
-    own = recordings()
-    groups = [recording.person for recording in own]
-    for train, test in training.split([recording.label for recording in own], groups, 0):
-        assert not {groups[place] for place in train} & {groups[place] for place in test}
+    own = movements(recordings())
+    by, folds = training.outer_folds(own, 0)
+    assert by == "person"
+    for train, test in folds + pca_svm.inner_folds(own.labels, own.groups, 0):
+        assert not {own.groups[place] for place in train} & {own.groups[place] for place in test}
+
+
+@pytest.mark.parametrize("by", ["person", None])
+def test_what_is_held_out_is_what_bench_run_holds_out(by: str | None) -> None:
+    own = movements(recordings(people=5, each=15))
+    if by is None:
+        own = replace(own, groups=None)
+    told, folds = training.outer_folds(own, 7)
+    assert (told, len(folds)) == (by or "shuffled", 5)
+    told_of = zip(own.names, own.labels, own.groups or own.names, strict=True)
+    samples = [Sample(name, label, Path(), group) for name, label, group in told_of]
+    for number, (_, test) in enumerate(folds, start=1):
+        is_test, _ = data.split(samples, Data(folds=5, fold=number, groups=by), 7)
+        assert np.flatnonzero(is_test).tolist() == test.tolist()
 
 
 def test_what_is_told_is_what_was_held_out() -> None:
     rng = np.random.default_rng(4)
     labels = ["left"] * 8 + ["right"] * 8
     inputs = rng.normal(0, 1, (16, 30)) + np.repeat([[0.0], [3.0]], 8, axis=0)
-    assert training.check(inputs, labels, ["a"] * 8 + ["b"] * 8, "session").by == "shuffled", "a session a label"
-    assert training.check(inputs, labels, ["a", "b"] * 8, "session").by == "session"
+    names = [str(number) for number in range(16)]
+    a_session_a_label = training.Movements(inputs, names, labels, ["a"] * 8 + ["b"] * 8, "session")
+    assert training.check(a_session_a_label).by == "shuffled"
+    assert training.check(training.Movements(inputs, names, labels, ["a", "b"] * 8, "session")).by == "session"
 
 
 def test_what_is_fitted_and_chosen_never_sees_the_held_out_fold(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = recordings()
-    inputs = classifier.flattened([recording.samples for recording in own], "all", 64)
-    labels, groups = [recording.label for recording in own], [recording.person for recording in own]
+    own = movements(recordings())
     seen: list[set[bytes]] = []
-    choose = training.choose
+    fitted = pca_svm.fitted
 
     def spy(points: np.ndarray, *rest: object) -> object:
         seen.append({point.tobytes() for point in points})
-        return choose(points, *rest)
+        return fitted(points, *rest)
 
-    monkeypatch.setattr(training, "choose", spy)
-    training.check(inputs, labels, groups, "person")
-    folds = training.split(labels, groups, 0)
+    monkeypatch.setattr(pca_svm, "fitted", spy)
+    training.check(own)
+    _, folds = training.outer_folds(own, 0)
     assert len(seen) == len(folds)
     for points, (_, test) in zip(seen, folds, strict=True):
-        assert not points & {inputs[place].tobytes() for place in test}
+        assert not points & {own.inputs[place].tobytes() for place in test}
+
+
+def test_people_are_kept_together_where_every_label_has_two() -> None:
+    labels = ["left", "right"] * 8
+    people = ["ann", "ann", "bob", "bob"] * 4
+    for train, test in pca_svm.inner_folds(labels, people, 0):
+        assert {people[one] for one in train}.isdisjoint(people[one] for one in test)
+    alone = [person if label == "left" else "ann" for person, label in zip(people, labels, strict=True)]
+    folds = pca_svm.inner_folds(labels, alone, 0)
+    assert len(folds) == pca_svm.FOLDS, "only ann made the right ones: shuffled"
+    assert all({"left", "right"} == {labels[one] for one in train} for train, _ in folds)
+    assert pca_svm.inner_folds(["left", "right", "right"], None, 0) == []
+
+
+def test_who_holds_what_matters_and_not_what_they_are_called() -> None:
+    """The backend knows clients by number, training people by name: both choose in the same folds."""
+    own = movements(recordings(people=4))
+    numbers = np.unique(own.groups, return_inverse=True)[1]
+    codes = np.unique(own.labels, return_inverse=True)[1]
+    by_name, by_number = (pca_svm.inner_folds(*one, 5) for one in ((own.labels, own.groups), (codes, numbers)))
+    assert all(np.array_equal(*pair) for one in zip(by_name, by_number, strict=True) for pair in zip(*one, strict=True))
 
 
 def test_a_file_gives_the_same_decisions_without_scikit_learn(trained: classifier.Classifier, tmp_path: Path) -> None:

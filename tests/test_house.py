@@ -33,6 +33,11 @@ def test_what_runs_in_a_backends_process_is_python_3_7_with_numpy_only(name):
     assert own <= set(IN_THE_WORKER)
 
 
+def test_what_the_sklearn_backend_shares_with_the_harness_needs_no_other_library():
+    found = imports(ROOT / "bench" / "pca_svm.py", language=(3, 11))
+    assert {module.partition(".")[0] for module in found} <= {"numpy", "sklearn", *sys.stdlib_module_names}
+
+
 def test_the_harness_imports_no_framework():
     for path in (ROOT / "bench").rglob("*.py"):
         assert not {module.partition(".")[0] for module in imports(path)} & FRAMEWORKS, path

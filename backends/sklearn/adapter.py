@@ -9,28 +9,18 @@
 # [tool.bench]
 # framework = "scikit-learn"
 # imports = ["sklearn"]
+# needs = ["bench/pca_svm.py"]
 # computes_with = "scikit-learn"
 # transport = "none"
 # centralised = true
 # ///
 """The study's PCA and support vector machine, by scikit-learn: centralised, one round over everyone's samples."""
 
-import tempfile
-
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, StratifiedKFold
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
+from bench import pca_svm
 from bench.backend import Backend, Unsupported
 from bench.job import scaled
-
-COMPONENTS = (4, 8, 16, 32)
-C = (0.1, 1.0, 10.0, 100.0)
-GAMMA = ("scale", 0.001, 0.01, 0.1)
-FOLDS = 5  # inner ones, of the samples to train on
 
 
 class Adapter(Backend):
@@ -40,7 +30,7 @@ class Adapter(Backend):
         if job.device != "cpu":
             raise Unsupported("timing.device = {}: scikit-learn computes on the CPU".format(job.device))
         self.classes = job.classes
-        self.seed = job.seed % 2**32
+        self.seed = job.seed
         self.model = None
 
     def load(self, files, loading):
@@ -55,7 +45,7 @@ class Adapter(Backend):
         if len(np.unique(targets)) < 2:
             raise Unsupported("the samples to train on are all of one class: there is nothing to tell apart")
         holders = np.repeat(np.arange(len(clients)), [len(own) for own in clients])
-        self.model = fitted(inputs, targets, holders, self.seed)
+        self.model = pca_svm.fitted(inputs, targets, holders, self.seed)
 
     def weights(self):
         return None
@@ -75,47 +65,6 @@ class Adapter(Backend):
         scores = np.full((len(inputs), self.classes), values.min() - 1, np.float32)
         scores[:, known] = values
         return scores
-
-
-def fitted(inputs, targets, holders, seed):
-    """Return the pipeline with the components, C and gamma that inner cross-validation finds best, fitted on all.
-
-    `inputs` float32 (n, values), `targets` int (n,), `holders` int (n,): which client holds each sample.
-    """
-    splits = list(inner_splits(inputs, targets, holders, seed))
-    smallest = min([len(train) for train, _ in splits], default=len(inputs))
-    most = min(smallest, inputs.shape[1])
-    steps = [("scale", StandardScaler()), ("pca", PCA(svd_solver="full")), ("svm", SVC())]
-    choices = {
-        "pca__n_components": sorted({min(count, most) for count in COMPONENTS}),
-        "svm__C": C,
-        "svm__gamma": GAMMA,
-    }
-    if not splits:
-        return Pipeline(steps).set_params(pca__n_components=min(COMPONENTS[-1], most)).fit(inputs, targets)
-    with tempfile.TemporaryDirectory() as memory:  # a fold's PCA is the same for every C and gamma
-        search = GridSearchCV(Pipeline(steps, memory=memory), choices, cv=splits, error_score="raise", refit=False)
-        best = search.fit(inputs, targets).best_params_
-    return Pipeline(steps).set_params(**best).fit(inputs, targets)
-
-
-def inner_splits(inputs, targets, holders, seed):
-    """Yield train and test places of the inner folds: a client's samples on one side, where every class allows it.
-
-    A client may be a person, and a model is to be chosen for people that it hasn't seen. None where a class has one
-    sample only.
-    """
-    classes = np.unique(targets)
-    spread = min(len(np.unique(holders[targets == own])) for own in classes)
-    if spread >= 3:
-        folds = StratifiedGroupKFold(min(FOLDS, spread), shuffle=True, random_state=seed)
-        found = list(folds.split(inputs, targets, holders))
-        if all(len(np.unique(targets[train])) == len(classes) and len(test) for train, test in found):
-            return found
-    count = min(FOLDS, int(np.unique(targets, return_counts=True)[1].min()))
-    if count < 2:
-        return []
-    return StratifiedKFold(count, shuffle=True, random_state=seed).split(inputs, targets)
 
 
 def flat(fed):

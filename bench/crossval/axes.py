@@ -1,10 +1,10 @@
-"""The study's "the accelerometer alone is best", put to a paired test on the same held-out samples."""
+"""The study's "the accelerometer alone is best", put to paired tests: on the same held-out samples, and people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.crossval.intervals import mcnemar
+from bench.crossval.intervals import least_p, mcnemar, sign_flips
 from bench.crossval.pools import Pool, pools
 
 CLAIMED, OTHERS = "accelerometer", ("all", "gyroscope")
@@ -13,18 +13,32 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Duel:
-    """The accelerometer against other axes: `only_claimed` and `only_other` count what one alone got right."""
+    """The accelerometer against other axes: `only_claimed` and `only_other` count what one alone got right.
+
+    by_group: by how much its accuracy is higher with each group, such as a person, where groups are held out whole.
+    """
 
     other: str
     both: int
     only_claimed: int
     only_other: int
     neither: int
+    by_group: tuple[float, ...] = ()
 
     @property
     def p(self) -> float:
         """Two-sided, exact."""
         return mcnemar(self.only_claimed, self.only_other)
+
+    @property
+    def p_by_group(self) -> float:
+        """Two-sided, exact for up to 20 groups; a group is a pair."""
+        return sign_flips(self.by_group)
+
+    @property
+    def least_p_by_group(self) -> float:
+        """The smallest that so many groups can come to."""
+        return least_p(len(self.by_group))
 
     @property
     def samples(self) -> int:
@@ -77,6 +91,19 @@ def _duels(claimed: Pool, others: Sequence[Pool], backend: str) -> tuple[Duel, .
         shared = [sample for sample in mine if sample in theirs and mine[sample][0] == theirs[sample][0]]
         if shared:
             hits = [(mine[one][0] == mine[one][1], theirs[one][0] == theirs[one][1]) for one in shared]
-            counts = [hits.count(case) for case in ((True, True), (True, False), (False, True), (False, False))]
-            found.append(Duel(str(other.axes), *counts))
+            both, mine_alone, theirs_alone, neither = (
+                hits.count(case) for case in ((True, True), (True, False), (False, True), (False, False))
+            )
+            by_group = _by_group(dict(zip(shared, hits, strict=True)), claimed)
+            found.append(Duel(str(other.axes), both, mine_alone, theirs_alone, neither, by_group))
     return tuple(found)
+
+
+def _by_group(hits: Mapping[int, tuple[bool, bool]], claimed: Pool) -> tuple[float, ...]:
+    """How much more accurate the first is with each group; a single group makes no comparison."""
+    groups: dict[int, list[int]] = {}
+    whose = claimed.groups()
+    for sample, (first, second) in hits.items():
+        if sample in whose:
+            groups.setdefault(whose[sample], []).append(first - second)
+    return tuple(sum(own) / len(own) for _, own in sorted(groups.items())) if len(groups) > 1 else ()

@@ -54,6 +54,11 @@ class Pool:
                 found.update(zip(own["samples"], pairs, strict=True))
         return found
 
+    def groups(self) -> dict[int, int]:
+        """Which group, such as a person, each sample is of, where groups are held out whole."""
+        own = [cell["held_out"] for cell in self.cells if "groups" in cell.get("held_out", {})]
+        return {one: group for held in own for one, group in zip(held["samples"], held["groups"], strict=True)}
+
     def by_fold(self, backend: str) -> list[float]:
         """The accuracy in each finished fold."""
         return [run["evaluations"][-1]["accuracy"] for run in self.runs(backend)]

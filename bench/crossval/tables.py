@@ -1,14 +1,18 @@
 """Cross-validation as tables and sentences: accuracy with its interval, confusions, certificates, the axes' claim."""
 
 from collections.abc import Mapping, Sequence
+from statistics import mean
 from typing import Any
 
-from bench.crossval.axes import CLAIMED, Claim, claims
-from bench.crossval.intervals import wilson
+from bench.crossval import spending
+from bench.crossval.axes import CLAIMED, LEVEL, Claim, Duel, claims
+from bench.crossval.intervals import least_p, wilson
 from bench.crossval.pools import Pool, is_fold, pools, right, splits
-from bench.layout import ABSENT, Table, figures, size
+from bench.layout import ABSENT, Table, figures, ratio, size
+from bench.ratios import pooled
 
 Comparison = Mapping[str, Any]
+COSTS = {"round_s": "a round", "peak_rss_bytes": "memory"}  # of which ratios are told
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -18,9 +22,10 @@ def tables(comparison: Comparison) -> list[Table]:
     found = []
     for split, own in by_split.items():
         if any(pool.backends() for pool in own):
-            found += [_accuracies(split, own), _costs(split, own, comparison), _confusions(split, best(own))]
+            found += [_accuracies(split, own), _costs(split, own, comparison), *spending.tables(split, own, comparison)]
+            found.append(_confusions(split, best(own)))
         claimed = [claim for claim in told if claim.split == split]
-        found += [_claims(split, claimed)] if claimed else []
+        found += [_claims(split, claimed), *_claims_by_group(split, claimed)] if claimed else []
     return [*found, *_certificates(comparison)]
 
 
@@ -42,12 +47,23 @@ def sentence(claim: Claim) -> str:
     """Return what comes out of the claim for one backend."""
     duels = "; ".join(
         f"against {duel.other} {duel.only_claimed} to {duel.only_other} of {duel.samples} samples that one alone gets"
-        f" right, p {_p(duel.p)}"
+        f" right, p {_p(duel.p)}{_told_by_group(claim.split, duel)}"
         for duel in claim.duels
     )
     place = f"{claim.split}{f', {claim.words}' if claim.words else ''}, {claim.backend}"
     verdict = {"other way round": "it is the other way round"}.get(claim.verdict, claim.verdict)
     return f"“{CLAIMED.capitalize()} only is best” ({place}): {verdict} ({duels})."
+
+
+def _told_by_group(split: str, duel: Duel) -> str:
+    if not duel.by_group:
+        return ""
+    better = sum(own > 0 for own in duel.by_group)
+    worse = sum(own < 0 for own in duel.by_group)
+    return (
+        f", by {_kind(split)} better for {better} and worse for {worse} of {len(duel.by_group)}, p"
+        f" {_p(duel.p_by_group)} where {_p(duel.least_p_by_group)} is the least"
+    )
 
 
 def best(own: Sequence[Pool]) -> Pool:
@@ -100,18 +116,24 @@ def _accuracies(split: str, own: Sequence[Pool]) -> Table:
 
 
 def _costs(split: str, own: Sequence[Pool], comparison: Comparison) -> Table:
-    rows = [
-        (
-            pool.title,
-            _name(pool, backend),
-            figures(pool.train_s(backend)),
-            ABSENT if sample_s is None else figures(1000 * sample_s),
-            ABSENT if model is None else size(model),
-        )
-        for pool in own
-        for backend in pool.backends()
-        for sample_s, model in [(pool.median(backend, "sample_s"), pool.median(backend, "model_bytes"))]
-    ]
+    rows = []
+    ratios = [pooled([cell["runs"] for cell in pool.cells], COSTS) for pool in own]
+    baselines = {one["a"]: one["b"] for entries in ratios for one in entries}
+    told = tuple(COSTS) if baselines else ()
+    for pool, entries in zip(own, ratios, strict=True):
+        of = {(one["a"], one["metric"]): ratio(one) for one in entries}
+        for backend in pool.backends():
+            sample_s, model = pool.median(backend, "sample_s"), pool.median(backend, "model_bytes")
+            rows.append(
+                (
+                    pool.title,
+                    _name(pool, backend),
+                    figures(pool.train_s(backend)),
+                    *(of.get((backend, metric), ABSENT) for metric in told),
+                    ABSENT if sample_s is None else figures(1000 * sample_s),
+                    ABSENT if model is None else size(model),
+                )
+            )
     central = sorted({name for pool in own for name in pool.backends() if _is_central(pool, name)})
     machine = comparison["machine"]
     notes = [
@@ -120,7 +142,14 @@ def _costs(split: str, own: Sequence[Pool], comparison: Comparison) -> Table:
         f" {machine['cores']} cores.",
         *(f"{name} is centralised: it learns from everyone's samples together, in one round." for name in central),
     ]
-    columns = ("", "backend", "training, s", "one sample, ms", "model")
+    if baselines:
+        pairs = ", ".join(f"{name} to {baseline}" for name, baseline in baselines.items())
+        notes.insert(
+            1,
+            f"x: ratio of {pairs}; a pair is the same fold, repeat and round, the warm-up kept apart, with its 95 %"
+            " bootstrap interval.",
+        )
+    columns = ("", "backend", "training, s", *(COSTS[metric] for metric in told), "one sample, ms", "model")
     return Table(f"What a fold costs: {split}", columns, tuple(rows), tuple(notes))
 
 
@@ -135,11 +164,16 @@ def _name(pool: Pool, backend: str) -> str:
 def _assumption(split: str) -> str:
     if split == "shuffled":
         return "Shuffled: who is held out is in the training part, too, so this says little of somebody new."
-    kind = split.removesuffix(" held out")
+    kind = _kind(split)
     return (
         f"A {kind}'s samples are all held out, or none. Samples of one {kind} are alike, so that the interval, which"
         " takes them for independent, is too narrow."
     )
+
+
+def _kind(split: str) -> str:
+    """What is held out whole, such as a person."""
+    return split.removesuffix(" held out")
 
 
 def _confusions(split: str, pool: Pool) -> Table:
@@ -178,10 +212,42 @@ def _claims(split: str, found: Sequence[Claim]) -> Table:
         "Samples that both predict rightly, the accelerometer alone, the other axes alone, and neither. Exact McNemar"
         " test, two-sided. The study's claim comes out where the accelerometer is better than both at p < 0.05; it is"
         " the other way round where one of them is better at p < 0.025. It takes samples for independent, which those"
-        " of one person aren't: p is too small by that.",
+        " of one person aren't: p is too small by that, and what it says is of these people.",
     )
     columns = ("backend", "against", "both", "accel.", "other", "none", "p", "claim")
     return Table(f"Is the accelerometer alone best? {split[0].upper()}{split[1:]}", columns, rows, notes)
+
+
+def _claims_by_group(split: str, found: Sequence[Claim]) -> list[Table]:
+    """The same claim with a person, or whatever is held out whole, for a pair."""
+    rows = tuple(
+        (
+            f"{claim.backend}, {claim.words}" if claim.words else claim.backend,
+            duel.other,
+            str(sum(own > 0 for own in duel.by_group)),
+            str(sum(own < 0 for own in duel.by_group)),
+            f"{100 * mean(duel.by_group):+.1f}",
+            f"{100 * min(duel.by_group):+.0f} to {100 * max(duel.by_group):+.0f}",
+            _p(duel.p_by_group),
+        )
+        for claim in found
+        for duel in claim.duels
+        if duel.by_group
+    )
+    if not rows:
+        return []
+    kind = _kind(split)
+    counts = sorted({len(duel.by_group) for claim in found for duel in claim.duels if duel.by_group})
+    least = " or ".join(f"{_p(least_p(count))} of {count}" for count in counts)
+    notes = (
+        f"Each held-out {kind} is a pair: the accuracy with the accelerometer less that with the other axes, in points,"
+        f" better or worse for so many; their mean, smallest and largest. Sign-flip test, two-sided: all differences'"
+        f" signs flipped in every way; one {kind} counts as independent of another, though folds share what they train"
+        f" on. The smallest p that there can be is {least}: where that is above {LEVEL}, so few can't settle the claim,"
+        " whatever comes out.",
+    )
+    columns = ("backend", "against", "better", "worse", "points", "from, to", "p")
+    return [Table(f"Is the accelerometer alone best? A {kind} a pair", columns, rows, notes)]
 
 
 def _p(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A picture of a data set: a row of images for each class, as they are before they are made small."""
+"""A picture of a data set: a row for each class, of images before they are made small, or of movements as lines."""
 
 import os
 import tempfile
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from bench.data import traces
 from bench.data.decoding import MAX_BYTES
 from bench.data.image_files import examine
 from bench.data.prepared import Prepared, Row, read_manifest, rows
@@ -43,9 +44,9 @@ def refuse_unwritable(path: Path) -> None:
         raise UserError(f"--out {quoted(path)}: can't be written: {error.strerror}") from error
 
 
-def save(data: Prepared, name: str, path: Path) -> None:
-    """Draw the contact sheet and write it, whole or not at all."""
-    content = _draw(data, name)
+def save(data: Prepared, name: str, path: Path, axes: Sequence[str] = ()) -> None:
+    """Draw the contact sheet and write it, whole or not at all; `axes` are a sensor's, where the samples are of one."""
+    content = _draw(data, name, axes)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         aside.write_bytes(content)
@@ -55,7 +56,7 @@ def save(data: Prepared, name: str, path: Path) -> None:
         raise UserError(f"--out {quoted(path)}: can't be written: {error.strerror}") from error
 
 
-def _draw(data: Prepared, name: str) -> bytes:
+def _draw(data: Prepared, name: str, of_sensor: Sequence[str]) -> bytes:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -68,7 +69,7 @@ def _draw(data: Prepared, name: str) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph")  # a letter that no font here has is drawn as a box
         figure = Figure(figsize=size, dpi=160, facecolor="white")
         FigureCanvasAgg(figure)
-        _write(figure, _MARGIN, size[1] - 0.2, _title(data, name), va="top", size=9, color=_INK)
+        _write(figure, _MARGIN, size[1] - 0.2, _title(data, name, of_sensor), va="top", size=9, color=_INK)
         for number, line in enumerate(lines):
             bottom = size[1] - _TOP - (number + 1) * _CELL
             middle = bottom + _IMAGE / 2
@@ -79,8 +80,11 @@ def _draw(data: Prepared, name: str) -> bytes:
                 left = _LEFT + column * _CELL
                 box = (left / size[0], bottom / size[1], _IMAGE / size[0], _IMAGE / size[1])
                 axes = figure.add_axes(box)
-                axes.imshow(_image(data, index, row), interpolation="antialiased")
-                axes.set_axis_off()
+                if of_sensor:
+                    traces.draw(axes, _image(data, index, row)[:, :, 0], of_sensor)
+                else:
+                    axes.imshow(_image(data, index, row), interpolation="antialiased")
+                    axes.set_axis_off()
         file = BytesIO()
         figure.savefig(file, format="png")
     return file.getvalue()
@@ -101,13 +105,11 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *(name for name in names if any(other in name for other in others))][:40]
 
 
-def _title(data: Prepared, name: str) -> str:
+def _title(data: Prepared, name: str, of_sensor: Sequence[str]) -> str:
     more = f", the first {MAX_CLASSES} of them here" if len(data.classes) > MAX_CLASSES else ""
     _, height, width = data.shape
-    return (
-        f"{quoted(name)}: {len(data.labels)} samples in {len(data.classes)} classes{more}."
-        f" Images as they come; learned from at {width} x {height} pixels."
-    )
+    told = traces.told(of_sensor) if of_sensor else f"Images as they come; learned from at {width} x {height} pixels."
+    return f"{quoted(name)}: {len(data.labels)} samples in {len(data.classes)} classes{more}. {told}"
 
 
 def _wrapped(label: str) -> str:

@@ -12,19 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from bench import store
 from bench.errors import UserError
-from bench.gesture.motion import Recording, Samples
+from bench.gesture.motion import CHOICES, Recording, Samples
 from bench.gesture.svm import Floats, Machine
 from bench.gesture.windows import window
 
 SCHEMA = "bench.gesture.classifier/1"
 LENGTH = 64
-AXES = {"all": slice(0, 6), "accelerometer": slice(0, 3), "gyroscope": slice(3, 6)}
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ def train(
     """
     from bench.gesture import training
 
-    if axes not in AXES:
-        raise UserError(f"axes {axes!r}: must be one of {', '.join(AXES)}")
+    if axes not in CHOICES:
+        raise UserError(f"axes {axes!r}: must be one of {', '.join(CHOICES)}")
     labels = [recording.label for recording in recordings]
     counts = Counter(labels)
     if len(counts) < 2:
@@ -72,9 +71,9 @@ def train(
     if not np.isfinite(inputs).all():
         bad = recordings[int(np.flatnonzero(~np.isfinite(inputs).all(1))[0])]
         raise UserError(f"recording {bad.name}: holds numbers that are not finite; leave it out")
-    by, groups = _groups(recordings)
-    checked = training.check(inputs, labels, groups, by, seed, progress)
-    machine, chosen = training.fit(inputs, labels, groups, seed)
+    movements = training.Movements(inputs, [recording.name for recording in recordings], labels, *_groups(recordings))
+    checked = training.check(movements, seed, progress)
+    machine, chosen = training.fit(movements, seed)
     facts = {
         "recordings": dict(sorted(counts.items())),
         "people": len({recording.person for recording in recordings} - {None}),
@@ -87,7 +86,7 @@ def train(
 
 def flattened(movements: Sequence[Samples], axes: str, length: int) -> Floats:
     """Movements, each float (n, 6), as float64 (count, length * axes): resampled, sample by sample in a row."""
-    return np.stack([window(movement, length)[:, AXES[axes]].astype(np.float64).ravel() for movement in movements])
+    return np.stack([window(movement, length)[:, CHOICES[axes]].astype(np.float64).ravel() for movement in movements])
 
 
 def save(classifier: Classifier, path: Path) -> None:
@@ -135,9 +134,9 @@ def _read(content: bytes) -> Classifier:
             raise _Foreign(f"its schema is {header['schema']!r}, where this version reads {SCHEMA!r}")
         machine = Machine(**{field.name: archive[field.name] for field in fields(Machine)})
     classes, axes, length = tuple(map(str, header["classes"])), str(header["axes"]), int(header["length"])
-    if axes not in AXES or not 2 <= length <= 10_000:
+    if axes not in CHOICES or not 2 <= length <= 10_000:
         raise ValueError
-    _check(machine, len(classes), length * len(range(6)[AXES[axes]]))
+    _check(machine, len(classes), length * len(range(6)[CHOICES[axes]]))
     return Classifier(classes, axes, length, machine, dict(header["facts"]))
 
 
@@ -168,10 +167,13 @@ def _check(machine: Machine, classes: int, inputs: int) -> None:
         raise ValueError
 
 
-def _groups(recordings: Sequence[Recording]) -> tuple[str, list[str | None] | None]:
+def _groups(recordings: Sequence[Recording]) -> tuple[list[str] | None, Literal["person", "session"]]:
     """What may be held out whole: people where there are several, else sessions, else nothing."""
-    for by in ("person", "session"):
-        names = [getattr(recording, by) for recording in recordings]
-        if None not in names and len(set(names)) > 1:
-            return by, names
-    return "shuffled", None
+    people, sessions = ([getattr(one, by) for one in recordings] for by in ("person", "session"))
+    if _tell_apart(people):
+        return people, "person"
+    return (sessions, "session") if _tell_apart(sessions) else (None, "person")
+
+
+def _tell_apart(names: Sequence[str | None]) -> bool:
+    return None not in names and len(set(names)) > 1

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 AXES = ("ax", "ay", "az", "gx", "gy", "gz")  # accelerometer in g, gyroscope in degrees a second
+CHOICES = {"all": slice(0, 6), "accelerometer": slice(0, 3), "gyroscope": slice(3, 6)}  # of AXES
 RATE_HZ = 100.0
 RANGE_G, RANGE_DPS = 2.0, 250.0  # full scale, where the MPU6050 clips
 Samples = npt.NDArray[np.float32]  # (n, 6), in the order of AXES

@@ -11,6 +11,7 @@ from bench.gesture.cutting import movement
 from bench.gesture.motion import RATE_HZ, Recording
 
 PEOPLE, EACH = 5, 30  # simulated: so many people, each of whom makes so many of each gesture
+SIMULATED = PEOPLE * EACH * len(physics.LABELS)
 QUIET = 150  # samples of rest before a simulated movement, as a recording begins with
 SHORTEST = 8  # samples: fewer tell nothing of a movement
 NAMED = 3  # names that a message gives

@@ -9,15 +9,15 @@ from rich.console import Console
 
 from bench.errors import UserError
 from bench.gesture import classifier, sets
-from bench.gesture.motion import Recording
+from bench.gesture.motion import CHOICES, Recording
 
 
 def train(source: Path | None, out: Path, axes: str, seed: int) -> None:
     """Train on `source`, None for the simulator's set, write the model to `out` and print what came out."""
     if out.is_dir() or not out.parent.is_dir():
         raise UserError(f"--out {out}: must be a file in a folder that exists")
-    if axes not in classifier.AXES:
-        raise UserError(f"--axes {axes!r}: must be one of {', '.join(classifier.AXES)}")
+    if axes not in CHOICES:
+        raise UserError(f"--axes {axes!r}: must be one of {', '.join(CHOICES)}")
     console = Console(stderr=True, highlight=False)
 
     def warn(text: str) -> None:
@@ -38,10 +38,10 @@ def train(source: Path | None, out: Path, axes: str, seed: int) -> None:
     accuracy, chosen = trained.facts["accuracy"], trained.facts["chosen"]
     right, count = sum(accuracy["correct"]), sum(accuracy["of"])
     shares = [part / whole for part, whole in zip(accuracy["correct"], accuracy["of"], strict=True)]
-    held = "shuffled folds" if accuracy["held_out"] == "shuffled" else f"each {accuracy['held_out']} held out in turn"
+    folds = f"{len(shares)} folds {'' if accuracy['held_out'] == 'shuffled' else 'by '}{accuracy['held_out']}"
     print(f"{count} recordings: {', '.join(f'{label} {many}' for label, many in trained.facts['recordings'].items())}")
     print(lengths(recordings))
-    print(f"accuracy {right / count:.3f} ({right} of {count}), {held}; by fold {min(shares):.2f} to {max(shares):.2f}")
+    print(f"accuracy {right / count:.3f} ({right} of {count}), {folds}: {min(shares):.2f} to {max(shares):.2f}")
     print(f"chosen: {chosen['components']} components, C {chosen['C']:g}, gamma {chosen['gamma']}")
     movement = recordings[0].samples
     times = []

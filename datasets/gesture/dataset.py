@@ -16,19 +16,19 @@ import numpy as np
 from bench.dataset import Request, Sample
 from bench.errors import UserError
 from bench.gesture import sets
-from bench.gesture.motion import AXES, Recording
+from bench.gesture.motion import AXES, CHOICES, Recording
 from bench.gesture.windows import LENGTH, window
 from bench.spec import Data
 
 HAS_AXES = True
-ROWS = {"all": slice(0, 6), "accelerometer": slice(0, 3), "gyroscope": slice(3, 6)}
+DEFAULT_SAMPLES = sets.SIMULATED
 FULL_G, FULL_DPS = (2, 4, 8, 16), (250, 500, 1000, 2000)
 SLACK = 1.01  # a clipped value is told a little above the full scale
 
 
 def shape(settings: Data) -> tuple[int, int, int]:
     """Return (1, axes, samples of a window)."""
-    return 1, len(AXES[ROWS[settings.axes]]), LENGTH
+    return 1, len(AXES[CHOICES[settings.axes]]), LENGTH
 
 
 def samples(request: Request) -> list[Sample]:
@@ -43,7 +43,7 @@ def samples(request: Request) -> list[Sample]:
     found = []
     for done, (one, picture, group) in enumerate(zip(recordings, pictures, groups, strict=True), start=1):
         path = folder / f"{one.name.replace('/', ' ')}.png"
-        _write(path, picture[ROWS[request.axes]])
+        _write(path, picture[CHOICES[request.axes]])
         found.append(Sample(one.name, one.label, path, group))
         request.report("drawing windows", done, len(recordings))
     return found
