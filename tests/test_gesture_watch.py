@@ -2,8 +2,13 @@
 
 import itertools
 import json
+import os
+import re
+import select
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +28,7 @@ from bench.gesture.cutter import Cutter
 from bench.gesture.live import Live
 from bench.gesture.stream import Sample, Tally
 from bench.gesture.watching import Pace
-from tests.sensors import counted, simulator, start, talking
+from tests.sensors import counted, simulator, start, talking, terminal
 from tests.test_gesture_segment import recorded
 
 
@@ -326,6 +331,23 @@ def test_watch_goes_on_when_the_sensor_is_back(bench: Callable, tmp_path: Path) 
     assert "reconnected 1 x" in done.err.splitlines()[-1]
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (1000, 640)
+
+
+def test_what_is_told_stands_above_the_view_in_the_terminal(tmp_path: Path) -> None:
+    with simulator("--link", str(tmp_path / "sensor"), "--fault", "unplug=1") as sensor, terminal() as (master, path):
+        arguments = ("--port", sensor.port, "--terminal", "--seconds", "4")
+        with Path(path).open("r+b", buffering=0) as screen:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bench.cli", "gesture", "watch", *arguments],
+                env={**os.environ, "TERM": "xterm", "COLUMNS": "90", "LINES": "30"},
+                stdin=screen, stdout=screen, stderr=screen,
+            )  # fmt: skip
+        text = b""
+        while process.poll() is None or select.select([master], [], [], 0)[0]:
+            if select.select([master], [], [], 0.1)[0]:
+                text += os.read(master, 4096)
+    for told in (b"is gone; ", b"is back, "):
+        assert re.search(rb"\x1b\[2K[^\x1b]*" + told, text), "the view was taken away first"
 
 
 @pytest.mark.parametrize("save", ["out.png", "out.gif"])

@@ -135,4 +135,5 @@ def summary(told: list[Gesture], tally: str) -> str:
         return f"no gesture; {tally}"
     latency = 1000 * statistics.median(gesture.latency_s for gesture in told)
     answer = 1000 * statistics.median(gesture.answer_s for gesture in told)
-    return f"{len(told)} gestures, median latency {latency:.0f} ms, of which {answer:.1f} ms to answer; {tally}"
+    count = f"{len(told)} gesture{'' if len(told) == 1 else 's'}"
+    return f"{count}, median latency {latency:.0f} ms, of which {answer:.1f} ms to answer; {tally}"

@@ -85,6 +85,11 @@ class Live:
         return self.stream.tally
 
     @property
+    def counted(self) -> str:
+        """How many movements there were, in words."""
+        return f"{self.count} movement{'' if self.count == 1 else 's'}"
+
+    @property
     def segmenter(self) -> Segmenter:
         """The one of now: after a gap there is another."""
         return self.cutter.segmenter

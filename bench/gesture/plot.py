@@ -139,7 +139,7 @@ class Plot:
         self._last.set_color(colour)
         tally = live.tally
         self._state.set_text(
-            f"{live.sample_hz:.0f} samples/s, {frames_hz:.0f} frames/s; {live.count} movements,"
+            f"{live.sample_hz:.0f} samples/s, {frames_hz:.0f} frames/s; {live.counted},"
             f" {tally.lost} lost, {tally.broken} broken"
         )
 

@@ -44,7 +44,7 @@ def render(live: "Live", width: int, is_utf8: bool, frames_hz: float) -> Group:
     shown.no_wrap = True
     tally = live.tally
     state = (
-        f"{live.sample_hz:.0f} samples/s, {frames_hz:.0f} frames/s; {live.count} movements,"
+        f"{live.sample_hz:.0f} samples/s, {frames_hz:.0f} frames/s; {live.counted},"
         f" {tally.lost} lost, {tally.broken} broken, {tally.reconnects} reconnected; Ctrl-C ends"
     )
     return Group(

@@ -61,7 +61,7 @@ def watch(
     console = Console(stderr=True, highlight=False)
 
     def say(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
+        print(text, file=sys.stderr, flush=True)  # which rich takes over while it draws on the terminal
 
     kept = film.make(save, FRAMES_HZ) if save is not None else None
     backend = None if kept is not None or is_terminal else _window(say)
@@ -89,7 +89,7 @@ def watch(
         say(f"{save}")
     say(
         f"{pace.drawn} frames in {took:.1f} s: {pace.drawn / took:.1f} a second, {pace.frames_hz:g} wanted;"
-        f" {live.count} movements; {live.tally}"
+        f" {live.counted}; {live.tally}"
     )
     return code
 
