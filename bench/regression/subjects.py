@@ -13,6 +13,7 @@ from bench.regression.baseline import Baseline, read, refuse_another
 
 Settings = Sequence[str | tuple[str, Any]]
 HOW = ("training.compile", "privacy.engine")  # how the same is computed, which is what a check is there to compare
+HINT = " (a copy of the experiment outside of the repository is the same for both)"
 
 
 @dataclass(frozen=True)
@@ -193,11 +194,11 @@ def _refuse_other_work(base: Prepared, head: Prepared) -> None:
     """Times of two different computations say nothing of each other. Raises UserError."""
     apart = [name for name, digest in head.digests.items() if base.digests[name] != digest]
     if apart:
-        raise UserError(f"base and head don't compute the same: they differ in {', '.join(apart)}")
+        raise UserError(f"base and head don't compute the same: they differ in {', '.join(apart)}{HINT}")
     left, right = (one.cell.spec.model_dump(mode="json") for one in (base, head))
     others = record.differences(left, right, names=("base", "head"), but=HOW)
     if others:
-        raise UserError(f"base and head don't compute the same: {'; '.join(others)}")
+        raise UserError(f"base and head don't compute the same: {'; '.join(others)}{HINT}")
 
 
 def _is_same(contest: Contest) -> bool:
