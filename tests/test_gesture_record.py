@@ -21,6 +21,7 @@ from tests.conftest import REAL_DATA, refused
 from tests.sensors import counted, simulator, start, talking, wait_for
 from tests.test_gesture_segment import recorded
 
+LEFT_OUT = "a gesture with a gap in it was left out; hold the sensor still for a moment: it is calibrated anew"
 TAKE = Take("2026-01-01T00:00:00+00:00", "/dev/ttyUSB0", 0.16, (18.7, 2.9, 0.6))
 
 
@@ -267,14 +268,25 @@ def test_a_gesture_that_another_connection_breaks_off_is_left_out():
     found = [own for sample in reopened if (own := cutter.push(sample))]
     assert [abs(own.start - 700) <= 12 for own in found] == [True]
     assert cutter.dropped == 1
-    assert told == ["a gesture with a gap in it was left out: hold the sensor still, and make it again"]
+    assert told == [LEFT_OUT]
 
 
 def test_a_reopened_port_takes_the_time_that_it_took():
-    cutter = Cutter(None, 100.0)
+    told = []
+    cutter = Cutter(None, 100.0, told.append)
     for counter, time_s, connection in ((7, 0.0, 0), (8, 0.01, 0), (0, 1.51, 1), (1, 1.52, 1)):
         cutter.push(Sample(time_s, counter, (0.0, 0.0, 1.0, 0.0, 0.0, 0.0), connection))
     assert cutter.place == 152
+    assert told == [], "it wasn't calibrated yet"
+
+
+def test_after_a_gap_at_rest_it_is_said_that_the_sensor_must_be_still_again():
+    told = []
+    cutter = Cutter(None, 100.0, told.append)
+    for sample in samples_of(recorded(count=600), range(300, 350)):
+        cutter.push(sample)
+    assert told == ["hold the sensor still for a moment: it is calibrated anew"]
+    assert cutter.segmenter.is_calibrated and cutter.dropped == 0
 
 
 def test_of_a_long_gesture_what_is_around_its_peak_is_kept_as_in_training():

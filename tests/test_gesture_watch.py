@@ -29,6 +29,7 @@ from bench.gesture.live import Live
 from bench.gesture.stream import Sample, Tally
 from bench.gesture.watching import Pace
 from tests.sensors import counted, simulator, start, talking, terminal
+from tests.test_gesture_record import LEFT_OUT
 from tests.test_gesture_segment import recorded
 
 
@@ -116,7 +117,7 @@ def test_a_gesture_with_a_gap_is_recognised_no_more_than_recorded() -> None:
     rng = np.random.default_rng(2)
     again = np.concatenate([motion(), physics.gesture("RtoL", 0, rng), physics.rest(100, 0, rng)])
     live = lived({middle: 30}, again, classifier=known, notice=told.append)
-    assert told == ["a gesture with a gap in it was left out: hold the sensor still, and make it again"]
+    assert told == [LEFT_OUT]
     (other,) = live.gestures
     assert other.start > gesture.stop + 30
     assert len(known.asked) == live.count == 1

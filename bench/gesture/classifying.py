@@ -85,9 +85,9 @@ def classify(
                 if sample is None:
                     continue
                 live.push(sample)
-                if live.segmenter.is_calibrated != is_ready:
-                    is_ready = not is_ready
-                    say(_ready(live) if is_ready else "hold the sensor still for a moment: it is calibrated anew")
+                if live.segmenter.is_calibrated and not is_ready:
+                    say(f"ready: a movement begins at an energy of {live.segmenter.threshold:.2f}")
+                is_ready = live.segmenter.is_calibrated
         except KeyboardInterrupt:
             code = 0 if count is None else 130
         except SensorGone as error:
@@ -99,10 +99,6 @@ def classify(
             say(voice.fault)
     say(summary(told, str(live.tally)))
     return code
-
-
-def _ready(live: Live) -> str:
-    return f"ready: a movement begins at an energy of {live.segmenter.threshold:.2f}"
 
 
 def line(gesture: Gesture) -> str:

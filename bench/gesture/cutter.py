@@ -59,7 +59,7 @@ class Cutter:
     def push(self, sample: Sample) -> Cut | None:
         """Take a sample; return the gesture that it ends, if it does."""
         if self.follow(sample):
-            self._drop()
+            self._tell()
             self._begin(self.segmenter.threshold)
         found = self.segmenter.push(sample.values)
         self._kept.append(_Kept(self.place, sample.time_s, sample.values, self.segmenter.energy))
@@ -84,10 +84,12 @@ class Cutter:
         self._kept: deque[_Kept] = deque(maxlen=round((LONGEST_S + 2) * self.rate_hz))
         self._pushed = 0
 
-    def _drop(self) -> None:
-        if self.segmenter.is_moving:
-            self.dropped += 1
-            self._notice("a gesture with a gap in it was left out: hold the sensor still, and make it again")
+    def _tell(self) -> None:
+        """What the gap that has just come means."""
+        left_out = "a gesture with a gap in it was left out; " if self.segmenter.is_moving else ""
+        self.dropped += self.segmenter.is_moving
+        if self.segmenter.is_calibrated:
+            self._notice(f"{left_out}hold the sensor still for a moment: it is calibrated anew")
 
     def _cut(self, found: Segment) -> Cut:
         first = self._pushed - len(self._kept)
