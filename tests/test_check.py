@@ -177,5 +177,22 @@ def test_against_what_was_measured_before(bench: Bench, repository: Path) -> Non
     document["backends"][0]["processes"]["head"] = "none"
     (repository / "c.json").write_text(json.dumps(document)[:-30])
     assert bench(*MINE, "--against=c.json").code == 2
+    (repository / "c.json").write_text(json.dumps(document | {"schema": "bench.check/9"}))
+    assert (
+        "schema 'bench.check/9'; it must be bench.comparison/1 or bench.check/1" in bench(*MINE, "--against=c.json").err
+    )
     (folder / "record.json").unlink()
     assert "missing, torn or altered" in bench(*MINE, f"--against={folder}").err
+
+
+def test_the_check_tests_itself(bench: Bench, repository: Path) -> None:
+    done = bench(*MINE, "--self-test", "--self-test-time=1s", "--trials=100", "--out=s.json")
+    assert done.code == 0, done.err
+    assert "Self-test" in done.out
+    found = json.loads((repository / "s.json").read_text())
+    pairs = {own["slowed"]: own["pairs"] for own in found["pairs"]}
+    assert list(pairs) == [0.0, 0.05, 0.1]
+    assert all(pairs.values())
+    asked = {(own["told"], own["max_slowdown"]) for own in found["outcomes"] if own["phase"] == "training"}
+    assert asked == {("the same", 0.0), ("the same", 0.05), ("slowed by 5 %", 0.0), ("slowed by 10 %", 0.05)}
+    assert all(own["resampled"]["trials"] == 100 for own in found["outcomes"])
