@@ -75,6 +75,7 @@ class Adapter(Backend):
         self.privacy = job.privacy
         self.batch_size = job.training.batch_size
         self.noised_rounds, self.noised_steps, self.held = 0, Counter(), {}
+        self.held_weights = None
         self.process = self._process(native, job.training)
         self.state = self.process.initialize()
         self.set_weights(weights)
@@ -107,6 +108,7 @@ class Adapter(Backend):
         return feeding.feeder(files, loading)
 
     def round(self, work, feed):
+        self.held_weights = None
         if self.privacy and self.privacy.unit == "example":
             self._private_round(work, feed)
             return
@@ -150,6 +152,7 @@ class Adapter(Backend):
         return [tfp_privacy.statement(taken, told)]
 
     def set_weights(self, weights):
+        self.held_weights = None
         native = tff.learning.models.ModelWeights(self.layout.native(weights), ())
         self.state = self.process.set_model_weights(self.state, native)
 
@@ -158,11 +161,12 @@ class Adapter(Backend):
 
     def predict(self, inputs):
         images = np.ascontiguousarray(inputs.transpose(0, 2, 3, 1))
-        weights = tuple(tf.constant(array) for array in self._native_weights())
+        if self.held_weights is None:  # until they change: to ask the process for them takes longer than to predict
+            self.held_weights = tuple(tf.constant(array) for array in self._native_weights())
         logits = []
         for start in range(0, len(images), PREDICTED_AT_ONCE):
             part = tf.constant(images[start : start + PREDICTED_AT_ONCE])
-            logits.append(self.forward(weights, part, tf.constant([0, start])))
+            logits.append(self.forward(self.held_weights, part, tf.constant([0, start])))
         return np.concatenate(logits)
 
     def _native_weights(self):

@@ -127,7 +127,7 @@ def _costs(split: str, own: Sequence[Pool], comparison: Comparison) -> Table:
             rows.append(
                 (
                     pool.title,
-                    _name(pool, backend),
+                    backend,
                     figures(pool.train_s(backend)),
                     *(of.get((backend, metric), ABSENT) for metric in told),
                     ABSENT if sample_s is None else figures(1000 * sample_s),

@@ -63,6 +63,8 @@ def _draw(data: Prepared, name: str, of_sensor: Sequence[str]) -> bytes:
 
     samples = list(enumerate(rows(read_manifest(data.folder))))
     lines = [[own for own in samples if own[1].label == label] for label in data.classes[:MAX_CLASSES]]
+    packed = np.load(data.folder / "packed.npy", mmap_mode="r")
+    reach = traces.reaches(packed[:, 0], of_sensor) if of_sensor else {}
     columns = max(3, min(COLUMNS, max(len(line) for line in lines)))
     size = (_LEFT + columns * _CELL + _MARGIN, _TOP + len(lines) * _CELL + _MARGIN)
     with matplotlib.rc_context({"font.family": _fonts()}), warnings.catch_warnings():
@@ -81,7 +83,7 @@ def _draw(data: Prepared, name: str, of_sensor: Sequence[str]) -> bytes:
                 box = (left / size[0], bottom / size[1], _IMAGE / size[0], _IMAGE / size[1])
                 axes = figure.add_axes(box)
                 if of_sensor:
-                    traces.draw(axes, _image(data, index, row)[:, :, 0], of_sensor)
+                    traces.draw(axes, _image(data, index, row)[:, :, 0], of_sensor, reach)
                 else:
                     axes.imshow(_image(data, index, row), interpolation="antialiased")
                     axes.set_axis_off()
