@@ -67,6 +67,11 @@ class LiveRounds:
         self._taker = taker
         self._refuse_failure()
 
+    @property
+    def pid(self) -> int:
+        """The worker's process."""
+        return next(event.pid for event in self._taker.seen if isinstance(event, events.Started))
+
     def train(self) -> float:
         """Train the next round; return the worker's own seconds. Raises UserError with the reason where it fails."""
         (own,) = (event.seconds for event in self.turn() if isinstance(event, events.Round))

@@ -121,7 +121,8 @@ def dataset(slot):
 
 print("ready", flush=True)
 for number in range(settings["rounds"]):
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        sys.exit("nobody gives turns any more")
     started = time.perf_counter()
     state = process.next(state, [dataset(slot) for slot in range(*plan["cohort_offsets"][number : number + 2])]).state
     print("round", time.perf_counter() - started, flush=True)

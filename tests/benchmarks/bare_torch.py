@@ -62,7 +62,8 @@ def train(slot):
 
 print("ready", flush=True)
 for number in range(settings["rounds"]):
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        sys.exit("nobody gives turns any more")
     started = time.perf_counter()
     slots = range(*plan["cohort_offsets"][number : number + 2])
     examples = int(sum(plan["slot_examples"][slot] for slot in slots))

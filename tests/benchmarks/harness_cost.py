@@ -3,15 +3,22 @@
     python -m tests.benchmarks.harness_cost torch --pairs 8
     python -m tests.benchmarks.harness_cost tff --pairs 8 --set federation.rounds=10
 
-Both processes of a pair are alive, and take turns: who comes first alternates from round to round. Told are two
-ratios, harness / bare script, with the interval of `bench.ratios`: of the seconds that each clocks itself, and of those
-that pass between giving a turn and its answer, in which all is that the harness does around a round (the first round
-is warm-up, and the last is followed by evaluation: neither counts). Exit code 1 where the final weights differ.
+Both processes of a pair are alive, and take turns: who comes first alternates from round to round. Told are three
+ratios, harness / bare script, with the interval of `bench.ratios`: of the seconds that each clocks itself, of those
+that pass between giving a turn and its answer, in which all is that the harness does around a round, and of the CPU
+seconds in that time, of a process with its children (the first round is warm-up, and the last is followed by
+evaluation: neither counts). On a busy machine only the CPU seconds tell anything, and with --set timing.threads=1,
+since threads that wait for each other burn them. Exit code 1 where the final weights differ.
+
+Both run with the allocator's thresholds fixed. As glibc has them, they follow from what a process frees first, and
+decide whether a training step's memory comes from the system anew each time: that makes a process slower than its equal
+by far more than the harness costs. --allocator as-it-is leaves them alone.
 """
 
 import argparse
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -20,11 +27,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 from rich.console import Console
 
 from bench import jobs, live_rounds, machine, process, ratios, store
@@ -33,16 +41,25 @@ from bench.errors import UserError
 from bench.spec import Model
 
 ALLOWED = 1.01  # harness / bare script
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 HERE = Path(__file__).parent
 ARRAYS = ("cohort_offsets", "slot_batches", "slot_examples", "slot_seeds", "batch_samples", "batch_offsets")
 
 
 @dataclass
 class Side:
-    """Seconds of each round: by its own clock, and as they pass for who waits."""
+    """Seconds of each round: by its own clock, as they pass for who waits, and the CPU's meanwhile."""
 
     own: list[float] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def take(self, train: Callable[[], float], pid: int) -> None:
+        """Train a round, and note what it took process `pid`."""
+        before, started = cpu_s(pid), time.perf_counter()
+        self.own.append(train())
+        self.waited.append(time.perf_counter() - started)
+        self.cpu.append(cpu_s(pid) - before)
 
 
 @dataclass
@@ -87,6 +104,11 @@ class Bare:
                 env=process.worker_environ(os.environ, jobs.threads(spec), spec.timing.device),
                 start_new_session=True,
             )
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def hear(self, word: str) -> str:
         """Return what follows `word` on the next line that begins so; frameworks print others."""
@@ -135,11 +157,9 @@ def pair(job: jobs.Job, script: Path, folder: Path) -> Pair:
     harness, bare = Side(), Side()
     with live_rounds.live(job) as live, bare_process(script, job, folder) as script_:
         for number in range(job.rounds):
-            sides = [(harness, live.train), (bare, script_.train)]
-            for side, train in sides if number % 2 else reversed(sides):
-                started = time.perf_counter()
-                side.own.append(train())
-                side.waited.append(time.perf_counter() - started)
+            sides = [(harness, live.train, live.pid), (bare, script_.train, script_.pid)]
+            for side, train, pid in sides if number % 2 else reversed(sides):
+                side.take(train, pid)
         script_.hear("done")
         return Pair(harness, bare, _weights(job.folder / f"weights-{job.rounds:06d}.npz") == _weights(script_.weights))
 
@@ -147,6 +167,16 @@ def pair(job: jobs.Job, script: Path, folder: Path) -> Pair:
 def _weights(path: Path) -> dict[str, bytes]:
     with np.load(path) as stored:
         return {name: np.ascontiguousarray(stored[name], np.float32).tobytes() for name in stored.files}
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a process and its living children, to the nanosecond (Linux); NaN once it has ended."""
+    try:
+        own = psutil.Process(pid)
+        clocks = [~one.pid << 3 | 2 for one in [own, *own.children(recursive=True)]]  # as clock_getcpuclockid(3) does
+        return sum(map(time.clock_gettime, clocks))
+    except (psutil.NoSuchProcess, OSError):
+        return math.nan
 
 
 def ratio(pairs: list[Pair], clock: str) -> dict[str, float | None]:
@@ -185,7 +215,7 @@ def measure(backend: str, settings: list[str], count: int, folder: Path, console
         own = pair(job, script, place / "bare")
         found.append(own)
         same = "the same weights" if own.same else "other weights"
-        line = f"pair {number} of {count}: {told([own], 'waited', 'as waited for')}; {same}"
+        line = f"pair {number} of {count}: {told([own], 'cpu', 'CPU seconds')}; {same}"
         console.print(line, highlight=False, soft_wrap=True)
     return found
 
@@ -196,7 +226,10 @@ def main() -> int:
     parser.add_argument("backend", choices=sorted(path.stem[5:] for path in HERE.glob("bare_*.py")))
     parser.add_argument("--pairs", type=int, default=8, help="pairs of fresh processes (8)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as bench run has it")
+    parser.add_argument("--allocator", choices=("fixed", "as-it-is"), default="fixed", help="glibc's thresholds")
     arguments = parser.parse_args()
+    if arguments.allocator == "fixed":
+        os.environ.update(ALLOCATOR)
     with tempfile.TemporaryDirectory(prefix="harness-cost-") as folder:
         try:
             pairs = measure(arguments.backend, arguments.set, arguments.pairs, Path(folder), Console(stderr=True))
@@ -204,10 +237,14 @@ def main() -> int:
             print(f"harness_cost: {error}", file=sys.stderr)
             return 2
     facts = machine.facts()
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"{arguments.backend}, quick, {len(pairs)} pairs of processes on {facts['cpu']}, {facts['cores']} cores")
+    asked = " ".join(arguments.set) or "as they come"
+    print(f"settings: {asked}; allocator {arguments.allocator}; load at the end: {load}")
     print("harness / bare script:")
     print("  " + told(pairs, "own", "by their own clocks"))
     print("  " + told(pairs, "waited", "as waited for"))
+    print("  " + told(pairs, "cpu", "CPU seconds"))
     same = sum(one.same for one in pairs)
     print(f"final weights the same to the bit: {same} of {len(pairs)}")
     return 0 if same == len(pairs) else 1
