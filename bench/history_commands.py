@@ -91,7 +91,7 @@ def add(
     From                   what is kept
     a run folder           round_s, round_cpu_s, load_s, first_round_s,
                            peak_rss_bytes, accuracy, epsilon, by backend and cell
-    bench check's JSON     the same of the head side, but for first_round_s
+    bench check's JSON     the same of the head side, but first_round_s, epsilon
     pytest-benchmark JSON  call_s of each benchmark
 
     What was added before is not added twice. A tree with uncommitted changes is

@@ -461,6 +461,17 @@ def test_the_commit_that_pytest_benchmark_tells_is_taken():
     assert (row.recorded, row.values) == ("2026-01-01T13:00:00.500000+00:00", (0.25, 0.75))
 
 
+def test_what_the_fixture_timed_is_a_round_of_its_backend():
+    trained = {"backend": "torch", "digests": {"data": "d"}, "versions": {"framework": "torch", "version": "2.13.0"}}
+    entry = {"fullname": "t.py::t", "params": None, "extra_info": trained, "stats": {"data": [0.25]}}
+    document = {"machine_info": {}, "commit_info": {}, "datetime": "2026-01-01", "benchmarks": [entry]}
+    (row,) = pytest_benchmark.rows(document, lambda told: HEAD)
+    assert (row.backend, row.framework, row.version, row.metric) == ("torch", "torch", "2.13.0", "round_s")
+    trained["digests"] = {"data": "e"}
+    (other,) = pytest_benchmark.rows(document, lambda told: HEAD)
+    assert other.series != row.series
+
+
 def test_the_real_pytest_benchmark_compares_what_was_exported(tmp_path):
     exporting.export(line([1, 2]), "pytest-benchmark", tmp_path / "out")
     files = sorted(map(str, (tmp_path / "out").iterdir()))
@@ -558,7 +569,7 @@ def check(**more) -> dict:
     def side(times: float) -> dict:
         return {
             "round_s": [times, 2 * times], "round_cpu_s": [times, times], "load_s": 0.5 * times,
-            "peak_rss_bytes": 1000, "accuracy": 0.5, "loss": 1.0, "epsilon": None, "weights_sha256": "w",
+            "rounds": 3, "peak_rss_bytes": 1000, "accuracy": 0.5, "loss": 1.0, "weights_sha256": "w",
         }  # fmt: skip
 
     own = {"framework": "torch", "version": "2.13.0", "released": None, "python": "3.12"}
@@ -566,11 +577,13 @@ def check(**more) -> dict:
         "backend": "torch", "base": "torch@2.12.0", "head": "torch",
         "versions": {"base": own | {"version": "2.12.0"}, "head": own},
         "pairs": [{"order": "base", "base": side(1), "head": side(2)}] * 2,
+        "processes": {"base": [side(1)] * 2, "head": [side(2)] * 2},
         "phases": [],
         "gates": [{"gate": gate, "passed": True, "told": ""} for gate in ("parity", "accuracy", "epsilon", "rounds")],
     }  # fmt: skip
     return {
         "schema": "bench.check/1", "experiment": "quick", "digests": {"data": "d", "weights": "w"},
+        "spec": Spec().model_dump(mode="json"),
         "against": {"kind": "ref", "name": "main", "commit": commit(1), "told": "main"},
         "subject": {"commit": commit(2), "dirty": True, "told": "working tree"},
         "machine": MACHINE | {"threads": 2}, "finished": "2026-01-02T00:00:00+00:00", "seconds": 5.0,

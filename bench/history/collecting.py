@@ -13,10 +13,12 @@ from bench.errors import UserError
 from bench.history import pytest_benchmark
 from bench.history.commits import HASH, Commit
 from bench.history.rows import UNITS, Row, digest, from_document, moment
+from bench.regression import verdicts
 
-CHECK = "bench.check/1"
 HISTORY = "bench.history/1"
-ALLOWED = f"a run folder, or JSON of bench check ({CHECK}), bench history export ({HISTORY}) or pytest-benchmark"
+ALLOWED = (
+    f"a run folder, or JSON of bench check ({verdicts.SCHEMA}), bench history export ({HISTORY}) or pytest-benchmark"
+)
 # What neither changes what is computed nor how long it takes; `source` is told by the data's digest, and `threads` by
 # the machine, where they are counted.
 _APART = {
@@ -72,7 +74,7 @@ def _read(path: Path) -> Document:
 
 def _kind(document: Document, place: str) -> tuple[str, Callable[[Document, CommitOf], Collected]]:
     schema = document.get("schema")
-    known = {record.SCHEMA: _of_runs, CHECK: _of_check, HISTORY: _of_history}
+    known = {record.SCHEMA: _of_runs, verdicts.SCHEMA: _of_check, HISTORY: _of_history}
     if isinstance(schema, str) and schema in known:
         return f"{schema} document", known[schema]
     if schema is None and "benchmarks" in document and "machine_info" in document:
@@ -145,17 +147,17 @@ def _of_check(document: Document, commit_of: CommitOf) -> Collected:
         if set(failed) & set(_NOT_THE_SAME_WORK):
             notes.append(f"{entry['head']} failed the gate of {failed[0]}: it is left out")
             continue
-        settings = {"digests": document["digests"]}
+        settings = {"digests": document["digests"], "settings": _settings(document["spec"])}
         about = _About(document, "check", document["experiment"], entry["head"], entry["versions"]["head"], settings)
-        rows += about.rows(commit, _values_of_pairs([pair["head"] for pair in entry["pairs"]]))
+        rows += about.rows(commit, _values_of_processes(entry["processes"]["head"]))
     return Collected(tuple(rows), tuple(notes))
 
 
-def _values_of_pairs(heads: Sequence[Document]) -> Values:
+def _values_of_processes(heads: Sequence[Document]) -> Values:
     return {
         "round_s": [value for head in heads for value in head["round_s"]],
         "round_cpu_s": [value for head in heads for value in head["round_cpu_s"]],
-        **{name: [head[name] for head in heads] for name in ("load_s", "peak_rss_bytes", "accuracy", "epsilon")},
+        **{name: [head[name] for head in heads] for name in ("load_s", "peak_rss_bytes", "accuracy")},
     }
 
 
