@@ -508,8 +508,15 @@ def comparison(*runs: dict, **settings: object) -> dict:
     experiment = {"name": "quick", "description": "", "study": None}
     machine = MACHINE | {"threads": 2}
     finished = "2026-01-02T00:00:00+00:00"
-    schema = "bench.comparison/1"
-    return {"schema": schema, "experiment": experiment, "machine": machine, "finished": finished, "cells": [cell]}
+    schema, kernels = "bench.comparison/1", {"kernel": 1, "seconds": [0.5, 2.0, 9.0]}
+    return {
+        "schema": schema,
+        "experiment": experiment,
+        "machine": machine,
+        "finished": finished,
+        "cells": [cell],
+        "calibration": kernels,
+    }
 
 
 def rows_of(document: dict, told: commits.Commit | None = None) -> dict[str, Row]:
@@ -521,6 +528,7 @@ def test_rows_of_a_run():
     found = rows_of(comparison(run_of(1), run_of(2), run_of(3, status="failed")))
     assert {metric: row.values for metric, row in found.items()} == {
         "round_s": pytest.approx((1.2, 1.3, 2.2, 2.3)),
+        "round_calibrated": pytest.approx((2.4, 2.6, 1.1, 1.15)),
         "round_cpu_s": (0.2,) * 4,
         "load_s": (0.5, 0.5),
         "first_round_s": (2.0, 2.0),
@@ -547,6 +555,12 @@ def test_what_makes_another_series(other, is_same):
     usual = rows_of(comparison(run_of(1)))["round_s"]
     changed = rows_of(comparison(run_of(1), **other))["round_s"]
     assert (usual.series == changed.series) == is_same
+    kernel = comparison(run_of(1))
+    kernel["calibration"]["kernel"] = 2
+    assert rows_of(kernel)["round_s"].series == usual.series
+    assert rows_of(kernel)["round_calibrated"].series != rows_of(comparison(run_of(1)))["round_calibrated"].series
+    del kernel["calibration"]  # as before there was one
+    assert "round_calibrated" not in rows_of(kernel)
     threads = comparison(run_of(1))
     threads["machine"] = MACHINE | {"threads": 1}
     assert rows_of(threads)["round_s"].series != usual.series
@@ -587,7 +601,8 @@ def check(**more) -> dict:
         "against": {"kind": "ref", "name": "main", "commit": commit(1), "told": "main"},
         "subject": {"commit": commit(2), "dirty": True, "told": "working tree"},
         "machine": MACHINE | {"threads": 2}, "finished": "2026-01-02T00:00:00+00:00", "seconds": 5.0,
-        "settings": {}, "calibration": None, "backends": [entry], "notes": [], "verdict": "slower",
+        "settings": {}, "calibration": {"kernel": 1, "base_s": None, "head_s": [0.5, 0.25, 0.75]},
+        "backends": [entry], "notes": [], "verdict": "slower",
     } | more  # fmt: skip
 
 
@@ -595,6 +610,7 @@ def test_rows_of_a_check_are_those_of_head():
     found = rows_of(check())
     assert {metric: row.values for metric, row in found.items()} == {
         "round_s": (2.0, 4.0, 2.0, 4.0),
+        "round_calibrated": (4.0, 8.0, 4.0, 8.0),
         "round_cpu_s": (2.0, 2.0, 2.0, 2.0),
         "load_s": (1.0, 1.0),
         "peak_rss_bytes": (1000.0, 1000.0),
@@ -625,8 +641,8 @@ def test_a_check_is_recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "history.sqlite"
     recording.refuse_unusable(path)
-    assert recording.record_check(check(), path) == [f"5 new rows in {path}"]
-    assert recording.record_check(check(), path)[1] == "5 rows were there already"
+    assert recording.record_check(check(), path) == [f"6 new rows in {path}"]
+    assert recording.record_check(check(), path)[1] == "6 rows were there already"
     assert {row.metric for row in database.read(path)} == rows_of(check()).keys()
     with pytest.raises(UserError, match="name it by --commit"):
         recording.record_check(check(subject={"commit": None, "dirty": False, "told": ""}), path)
@@ -655,8 +671,8 @@ def test_a_run_is_kept_shown_and_drawn(bench, repository):
     assert bench("run", "--backends", "reference", "--repeats", "2", tiny=True).code == 0
     (folder,) = (repository / "runs").iterdir()
     kept = bench("history", "add", str(folder))
-    assert kept.code == 0 and "6 new rows" in kept.err, kept.err
-    assert "6 rows were there already" in bench("history", "add", str(folder)).err
+    assert kept.code == 0 and "7 new rows" in kept.err, kept.err
+    assert "7 rows were there already" in bench("history", "add", str(folder)).err
     rows = database.read(repository / ".bench" / "history.sqlite")
     assert {row.commit for row in rows} == {git(repository, "rev-parse", "HEAD")}
     assert {(row.branch, row.dirty, row.backend, row.experiment) for row in rows} == {
@@ -669,7 +685,7 @@ def test_a_run_is_kept_shown_and_drawn(bench, repository):
     (one,) = choose(rows, Choice(metric="round_s"))
     assert f"{one.name}: quick, reference, round_s" in bench("history", "show", one.name[:5]).out
     few = bench("history", "steps")
-    assert (few.code, few.out) == (0, "") and "6 have fewer than the 12 clean commits" in few.err
+    assert (few.code, few.out) == (0, "") and "7 have fewer than the 12 clean commits" in few.err
     for name, start in (("h.png", b"\x89PNG"), ("h.svg", b"<?xml")):
         assert bench("history", "plot", "--out", name).code == 0
         assert (repository / name).read_bytes().startswith(start)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from bench.data.wording import quoted
 from bench.errors import UserError
 from bench.history import pytest_benchmark
 from bench.history.commits import HASH, Commit
-from bench.history.rows import UNITS, Row, digest, from_document, moment
+from bench.history.rows import CALIBRATED, UNITS, Row, digest, from_document, moment
 from bench.regression import verdicts
 
 HISTORY = "bench.history/1"
@@ -99,14 +100,21 @@ def _of_runs(document: Document, commit_of: CommitOf) -> Collected:
                 notes.append(f"{backend} of {name} failed its certificate: it is left out")
                 continue
             about = _About(document, "run", name, backend, runs[0]["versions"], settings)
-            rows += about.rows(commit, _values_of_runs(runs))
+            rows += about.rows(commit, _values_of_runs(runs, document.get("calibration")))
     return Collected(tuple(rows), tuple(notes))
 
 
-def _values_of_runs(runs: Sequence[Document]) -> Values:
+def _values_of_runs(runs: Sequence[Document], calibration: Document | None) -> Values:
     rounds = [entry for run in runs for entry in run["rounds"] if not entry["warmup"]]
+    kernels = [
+        entry["seconds"] / calibration["seconds"][run["repeat"] - 1]
+        for run in runs
+        for entry in run["rounds"]
+        if calibration and not entry["warmup"]
+    ]
     return {
         "round_s": [entry["seconds"] for entry in rounds],
+        CALIBRATED: kernels,
         "round_cpu_s": [entry["cpu_seconds"] for entry in rounds],
         "load_s": [run["phases"].get("load_s") for run in runs],
         "first_round_s": [run["phases"].get("first_round_s") for run in runs],
@@ -149,13 +157,16 @@ def _of_check(document: Document, commit_of: CommitOf) -> Collected:
             continue
         settings = {"digests": document["digests"], "settings": _settings(document["spec"])}
         about = _About(document, "check", document["experiment"], entry["head"], entry["versions"]["head"], settings)
-        rows += about.rows(commit, _values_of_processes(entry["processes"]["head"]))
+        calibrated = statistics.median(document["calibration"]["head_s"])
+        rows += about.rows(commit, _values_of_processes(entry["processes"]["head"], calibrated))
     return Collected(tuple(rows), tuple(notes))
 
 
-def _values_of_processes(heads: Sequence[Document]) -> Values:
+def _values_of_processes(heads: Sequence[Document], calibrated_s: float) -> Values:
+    rounds = [value for head in heads for value in head["round_s"]]
     return {
-        "round_s": [value for head in heads for value in head["round_s"]],
+        "round_s": rounds,
+        CALIBRATED: [value / calibrated_s for value in rounds],
         "round_cpu_s": [value for head in heads for value in head["round_cpu_s"]],
         **{name: [head[name] for head in heads] for name in ("load_s", "peak_rss_bytes", "accuracy")},
     }
@@ -181,6 +192,7 @@ class _About:
         """Yield a row for each metric that has values; what is missing or infinite is none."""
         recorded = moment(self.document["finished"])
         facts = self.document["machine"]
+        work = dict(self.settings) | {"threads": facts.get("threads")}
         for metric, own in values.items():
             finite = tuple(number for value in own if value is not None and math.isfinite(number := float(value)))
             if finite:
@@ -193,7 +205,7 @@ class _About:
                     facts=facts,
                     source=self.source,
                     experiment=self.experiment,
-                    digest=digest(dict(self.settings) | {"threads": facts.get("threads")}),
+                    digest=digest(work | self._kernel() if metric == CALIBRATED else work),
                     backend=self.backend,
                     framework=self.versions["framework"],
                     version=self.versions["version"],
@@ -201,3 +213,6 @@ class _About:
                     unit=UNITS[metric],
                     values=finite,
                 )
+
+    def _kernel(self) -> dict[str, Any]:
+        return {"kernel": self.document["calibration"]["kernel"]}
