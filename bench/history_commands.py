@@ -89,10 +89,14 @@ def add(
 
     \b
     From                   what is kept
-    a run folder           round_s, round_cpu_s, load_s, first_round_s,
-                           peak_rss_bytes, accuracy, epsilon, by backend and cell
-    bench check's JSON     the same of the head side, but for first_round_s
+    a run folder           round_s, round_calibrated, round_cpu_s, load_s,
+                           first_round_s, peak_rss_bytes, accuracy, epsilon,
+                           by backend and cell
+    bench check's JSON     the same of the head side, but first_round_s, epsilon
     pytest-benchmark JSON  call_s of each benchmark
+
+    round_calibrated is a round's time over that of a kernel of fedbench's own,
+    run beside it: what slows the whole machine is in both, and mostly drops out.
 
     What was added before is not added twice. A tree with uncommitted changes is
     recorded as such, and steps leave it out. A backend that failed its
@@ -178,12 +182,13 @@ def steps(
     \b
     bench history steps
     bench history steps --metric round_s --confidence 99.9%
-    bench history steps --branch main --fail
+    bench history steps --branch main --metric round_calibrated --fail
 
     A commit counts once, by its median. Whatever the noise's distribution, a
     series without a step has one found with a chance of at most 1 %, or what
     --confidence leaves; 99% asks for twelve commits at least. A step says that
-    numbers moved there; bench check measures two commits side by side and tells
+    numbers moved there: on a shared machine, neighbours move seconds as well, and
+    round_calibrated less. bench check measures two commits side by side, and tells
     whether code did it.
 
     Exit codes: 0 looked at, whatever was found; 1 with --fail, a step for the

@@ -1,5 +1,6 @@
 """History: rows that come back as they went in, a file that is never lost or overwritten, steps where they are."""
 
+import contextlib
 import csv
 import json
 import multiprocessing
@@ -8,6 +9,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +143,25 @@ def test_eight_writers_at_once_lose_nothing(tmp_path):
     assert found == sorted((writer + 1, number + 1) for writer in range(8) for number in range(50))
 
 
+def write_on(path: Path) -> None:
+    for number in range(10**6):
+        database.add(path, [replace(ONE, values=(number + 1, number + 2))])
+
+
+def test_a_writer_that_is_killed_leaves_whole_rows(tmp_path):
+    path = tmp_path / "history.sqlite"
+    for _ in range(3):
+        writer = multiprocessing.get_context("fork").Process(target=write_on, args=(path,))
+        writer.start()
+        while not path.exists() or not path.stat().st_size:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        writer.kill()
+        writer.join()
+        found = database.read(path)
+        assert [row.values for row in found] == [(number + 1, number + 2) for number in range(len(found))]
+
+
 def test_all_or_nothing(tmp_path):
     path = tmp_path / "history.sqlite"
     database.add(path, [ONE])
@@ -168,21 +189,26 @@ def test_what_is_no_database_is_left_alone(tmp_path):
     unchanged(path, "damaged")
 
 
-@pytest.mark.parametrize("where", [0, 30, 0.25, 0.5, 0.9])
-def test_a_damaged_file_is_told(tmp_path, where):
+def test_a_damaged_file_is_told_or_what_it_holds_is_whole(tmp_path):
     path = tmp_path / "history.sqlite"
-    database.add(path, line(range(1, 100)))
-    content = bytearray(path.read_bytes())
-    start = where if isinstance(where, int) else int(where * len(content))
-    content[start : start + 600] = random.Random(start).randbytes(600)
-    path.write_bytes(content)
-    unchanged_or_refused(path)
-
-
-def unchanged_or_refused(path: Path) -> None:
-    """What is damaged is never read as if it were whole; where writing can tell, it doesn't write."""
-    with pytest.raises(UserError, match=r"damaged|something else|newer"):
-        database.read(path)
+    database.add(path, line(range(1, 60)))
+    whole, rows = path.read_bytes(), database.read(path)
+    stream = random.Random(0)
+    told = 0
+    for _ in range(150):
+        content = bytearray(whole)
+        size = stream.choice([1, 8, 600])
+        start = stream.randrange(len(content) - size)
+        content[start : start + size] = stream.randbytes(size)
+        path.write_bytes(content)
+        try:
+            assert database.read(path) == rows
+        except UserError as error:
+            assert "\n" not in str(error)
+            told += 1
+        with contextlib.suppress(UserError):  # and nothing else: it is never an error of SQLite's or Python's
+            database.add(path, [replace(ONE, backend="tff")])
+    assert told > 30
 
 
 def test_a_file_that_was_cut_off_is_told(tmp_path):
@@ -461,6 +487,17 @@ def test_the_commit_that_pytest_benchmark_tells_is_taken():
     assert (row.recorded, row.values) == ("2026-01-01T13:00:00.500000+00:00", (0.25, 0.75))
 
 
+def test_what_the_fixture_timed_is_a_round_of_its_backend():
+    trained = {"backend": "torch", "digests": {"data": "d"}, "versions": {"framework": "torch", "version": "2.13.0"}}
+    entry = {"fullname": "t.py::t", "params": None, "extra_info": trained, "stats": {"data": [0.25]}}
+    document = {"machine_info": {}, "commit_info": {}, "datetime": "2026-01-01", "benchmarks": [entry]}
+    (row,) = pytest_benchmark.rows(document, lambda told: HEAD)
+    assert (row.backend, row.framework, row.version, row.metric) == ("torch", "torch", "2.13.0", "round_s")
+    trained["digests"] = {"data": "e"}
+    (other,) = pytest_benchmark.rows(document, lambda told: HEAD)
+    assert other.series != row.series
+
+
 def test_the_real_pytest_benchmark_compares_what_was_exported(tmp_path):
     exporting.export(line([1, 2]), "pytest-benchmark", tmp_path / "out")
     files = sorted(map(str, (tmp_path / "out").iterdir()))
@@ -497,8 +534,15 @@ def comparison(*runs: dict, **settings: object) -> dict:
     experiment = {"name": "quick", "description": "", "study": None}
     machine = MACHINE | {"threads": 2}
     finished = "2026-01-02T00:00:00+00:00"
-    schema = "bench.comparison/1"
-    return {"schema": schema, "experiment": experiment, "machine": machine, "finished": finished, "cells": [cell]}
+    schema, kernels = "bench.comparison/1", {"kernel": 1, "seconds": [0.5, 2.0, 9.0]}
+    return {
+        "schema": schema,
+        "experiment": experiment,
+        "machine": machine,
+        "finished": finished,
+        "cells": [cell],
+        "calibration": kernels,
+    }
 
 
 def rows_of(document: dict, told: commits.Commit | None = None) -> dict[str, Row]:
@@ -510,6 +554,7 @@ def test_rows_of_a_run():
     found = rows_of(comparison(run_of(1), run_of(2), run_of(3, status="failed")))
     assert {metric: row.values for metric, row in found.items()} == {
         "round_s": pytest.approx((1.2, 1.3, 2.2, 2.3)),
+        "round_calibrated": pytest.approx((2.4, 2.6, 1.1, 1.15)),
         "round_cpu_s": (0.2,) * 4,
         "load_s": (0.5, 0.5),
         "first_round_s": (2.0, 2.0),
@@ -536,6 +581,12 @@ def test_what_makes_another_series(other, is_same):
     usual = rows_of(comparison(run_of(1)))["round_s"]
     changed = rows_of(comparison(run_of(1), **other))["round_s"]
     assert (usual.series == changed.series) == is_same
+    kernel = comparison(run_of(1))
+    kernel["calibration"]["kernel"] = 2
+    assert rows_of(kernel)["round_s"].series == usual.series
+    assert rows_of(kernel)["round_calibrated"].series != rows_of(comparison(run_of(1)))["round_calibrated"].series
+    del kernel["calibration"]  # as before there was one
+    assert "round_calibrated" not in rows_of(kernel)
     threads = comparison(run_of(1))
     threads["machine"] = MACHINE | {"threads": 1}
     assert rows_of(threads)["round_s"].series != usual.series
@@ -558,7 +609,7 @@ def check(**more) -> dict:
     def side(times: float) -> dict:
         return {
             "round_s": [times, 2 * times], "round_cpu_s": [times, times], "load_s": 0.5 * times,
-            "peak_rss_bytes": 1000, "accuracy": 0.5, "loss": 1.0, "epsilon": None, "weights_sha256": "w",
+            "rounds": 3, "peak_rss_bytes": 1000, "accuracy": 0.5, "loss": 1.0, "weights_sha256": "w",
         }  # fmt: skip
 
     own = {"framework": "torch", "version": "2.13.0", "released": None, "python": "3.12"}
@@ -566,15 +617,18 @@ def check(**more) -> dict:
         "backend": "torch", "base": "torch@2.12.0", "head": "torch",
         "versions": {"base": own | {"version": "2.12.0"}, "head": own},
         "pairs": [{"order": "base", "base": side(1), "head": side(2)}] * 2,
+        "processes": {"base": [side(1)] * 2, "head": [side(2)] * 2},
         "phases": [],
         "gates": [{"gate": gate, "passed": True, "told": ""} for gate in ("parity", "accuracy", "epsilon", "rounds")],
     }  # fmt: skip
     return {
         "schema": "bench.check/1", "experiment": "quick", "digests": {"data": "d", "weights": "w"},
+        "spec": Spec().model_dump(mode="json"),
         "against": {"kind": "ref", "name": "main", "commit": commit(1), "told": "main"},
         "subject": {"commit": commit(2), "dirty": True, "told": "working tree"},
         "machine": MACHINE | {"threads": 2}, "finished": "2026-01-02T00:00:00+00:00", "seconds": 5.0,
-        "settings": {}, "calibration": None, "backends": [entry], "notes": [], "verdict": "slower",
+        "settings": {}, "calibration": {"kernel": 1, "base_s": None, "head_s": [0.5, 0.25, 0.75]},
+        "backends": [entry], "notes": [], "verdict": "slower",
     } | more  # fmt: skip
 
 
@@ -582,6 +636,7 @@ def test_rows_of_a_check_are_those_of_head():
     found = rows_of(check())
     assert {metric: row.values for metric, row in found.items()} == {
         "round_s": (2.0, 4.0, 2.0, 4.0),
+        "round_calibrated": (4.0, 8.0, 4.0, 8.0),
         "round_cpu_s": (2.0, 2.0, 2.0, 2.0),
         "load_s": (1.0, 1.0),
         "peak_rss_bytes": (1000.0, 1000.0),
@@ -612,8 +667,8 @@ def test_a_check_is_recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "history.sqlite"
     recording.refuse_unusable(path)
-    assert recording.record_check(check(), path) == [f"5 new rows in {path}"]
-    assert recording.record_check(check(), path)[1] == "5 rows were there already"
+    assert recording.record_check(check(), path) == [f"6 new rows in {path}"]
+    assert recording.record_check(check(), path)[1] == "6 rows were there already"
     assert {row.metric for row in database.read(path)} == rows_of(check()).keys()
     with pytest.raises(UserError, match="name it by --commit"):
         recording.record_check(check(subject={"commit": None, "dirty": False, "told": ""}), path)
@@ -642,8 +697,8 @@ def test_a_run_is_kept_shown_and_drawn(bench, repository):
     assert bench("run", "--backends", "reference", "--repeats", "2", tiny=True).code == 0
     (folder,) = (repository / "runs").iterdir()
     kept = bench("history", "add", str(folder))
-    assert kept.code == 0 and "6 new rows" in kept.err, kept.err
-    assert "6 rows were there already" in bench("history", "add", str(folder)).err
+    assert kept.code == 0 and "7 new rows" in kept.err, kept.err
+    assert "7 rows were there already" in bench("history", "add", str(folder)).err
     rows = database.read(repository / ".bench" / "history.sqlite")
     assert {row.commit for row in rows} == {git(repository, "rev-parse", "HEAD")}
     assert {(row.branch, row.dirty, row.backend, row.experiment) for row in rows} == {
@@ -656,7 +711,7 @@ def test_a_run_is_kept_shown_and_drawn(bench, repository):
     (one,) = choose(rows, Choice(metric="round_s"))
     assert f"{one.name}: quick, reference, round_s" in bench("history", "show", one.name[:5]).out
     few = bench("history", "steps")
-    assert (few.code, few.out) == (0, "") and "6 have fewer than the 12 clean commits" in few.err
+    assert (few.code, few.out) == (0, "") and "7 have fewer than the 12 clean commits" in few.err
     for name, start in (("h.png", b"\x89PNG"), ("h.svg", b"<?xml")):
         assert bench("history", "plot", "--out", name).code == 0
         assert (repository / name).read_bytes().startswith(start)

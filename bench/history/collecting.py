@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from bench.data.wording import quoted
 from bench.errors import UserError
 from bench.history import pytest_benchmark
 from bench.history.commits import HASH, Commit
-from bench.history.rows import UNITS, Row, digest, from_document, moment
+from bench.history.rows import CALIBRATED, UNITS, Row, digest, from_document, moment
+from bench.regression import verdicts
 
-CHECK = "bench.check/1"
 HISTORY = "bench.history/1"
-ALLOWED = f"a run folder, or JSON of bench check ({CHECK}), bench history export ({HISTORY}) or pytest-benchmark"
+ALLOWED = (
+    f"a run folder, or JSON of bench check ({verdicts.SCHEMA}), bench history export ({HISTORY}) or pytest-benchmark"
+)
 # What neither changes what is computed nor how long it takes; `source` is told by the data's digest, and `threads` by
 # the machine, where they are counted.
 _APART = {
@@ -72,7 +75,7 @@ def _read(path: Path) -> Document:
 
 def _kind(document: Document, place: str) -> tuple[str, Callable[[Document, CommitOf], Collected]]:
     schema = document.get("schema")
-    known = {record.SCHEMA: _of_runs, CHECK: _of_check, HISTORY: _of_history}
+    known = {record.SCHEMA: _of_runs, verdicts.SCHEMA: _of_check, HISTORY: _of_history}
     if isinstance(schema, str) and schema in known:
         return f"{schema} document", known[schema]
     if schema is None and "benchmarks" in document and "machine_info" in document:
@@ -97,14 +100,21 @@ def _of_runs(document: Document, commit_of: CommitOf) -> Collected:
                 notes.append(f"{backend} of {name} failed its certificate: it is left out")
                 continue
             about = _About(document, "run", name, backend, runs[0]["versions"], settings)
-            rows += about.rows(commit, _values_of_runs(runs))
+            rows += about.rows(commit, _values_of_runs(runs, document.get("calibration")))
     return Collected(tuple(rows), tuple(notes))
 
 
-def _values_of_runs(runs: Sequence[Document]) -> Values:
+def _values_of_runs(runs: Sequence[Document], calibration: Document | None) -> Values:
     rounds = [entry for run in runs for entry in run["rounds"] if not entry["warmup"]]
+    kernels = [
+        entry["seconds"] / calibration["seconds"][run["repeat"] - 1]
+        for run in runs
+        for entry in run["rounds"]
+        if calibration and not entry["warmup"]
+    ]
     return {
         "round_s": [entry["seconds"] for entry in rounds],
+        CALIBRATED: kernels,
         "round_cpu_s": [entry["cpu_seconds"] for entry in rounds],
         "load_s": [run["phases"].get("load_s") for run in runs],
         "first_round_s": [run["phases"].get("first_round_s") for run in runs],
@@ -145,17 +155,20 @@ def _of_check(document: Document, commit_of: CommitOf) -> Collected:
         if set(failed) & set(_NOT_THE_SAME_WORK):
             notes.append(f"{entry['head']} failed the gate of {failed[0]}: it is left out")
             continue
-        settings = {"digests": document["digests"]}
+        settings = {"digests": document["digests"], "settings": _settings(document["spec"])}
         about = _About(document, "check", document["experiment"], entry["head"], entry["versions"]["head"], settings)
-        rows += about.rows(commit, _values_of_pairs([pair["head"] for pair in entry["pairs"]]))
+        calibrated = statistics.median(document["calibration"]["head_s"])
+        rows += about.rows(commit, _values_of_processes(entry["processes"]["head"], calibrated))
     return Collected(tuple(rows), tuple(notes))
 
 
-def _values_of_pairs(heads: Sequence[Document]) -> Values:
+def _values_of_processes(heads: Sequence[Document], calibrated_s: float) -> Values:
+    rounds = [value for head in heads for value in head["round_s"]]
     return {
-        "round_s": [value for head in heads for value in head["round_s"]],
+        "round_s": rounds,
+        CALIBRATED: [value / calibrated_s for value in rounds],
         "round_cpu_s": [value for head in heads for value in head["round_cpu_s"]],
-        **{name: [head[name] for head in heads] for name in ("load_s", "peak_rss_bytes", "accuracy", "epsilon")},
+        **{name: [head[name] for head in heads] for name in ("load_s", "peak_rss_bytes", "accuracy")},
     }
 
 
@@ -179,6 +192,7 @@ class _About:
         """Yield a row for each metric that has values; what is missing or infinite is none."""
         recorded = moment(self.document["finished"])
         facts = self.document["machine"]
+        work = dict(self.settings) | {"threads": facts.get("threads")}
         for metric, own in values.items():
             finite = tuple(number for value in own if value is not None and math.isfinite(number := float(value)))
             if finite:
@@ -191,7 +205,7 @@ class _About:
                     facts=facts,
                     source=self.source,
                     experiment=self.experiment,
-                    digest=digest(dict(self.settings) | {"threads": facts.get("threads")}),
+                    digest=digest(work | self._kernel() if metric == CALIBRATED else work),
                     backend=self.backend,
                     framework=self.versions["framework"],
                     version=self.versions["version"],
@@ -199,3 +213,6 @@ class _About:
                     unit=UNITS[metric],
                     values=finite,
                 )
+
+    def _kernel(self) -> dict[str, Any]:
+        return {"kernel": self.document["calibration"]["kernel"]}

@@ -86,9 +86,12 @@ def _opened(path: Path, mode: str, patience_s: float) -> Iterator[sqlite3.Connec
     try:
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(uri, uri=True, timeout=patience_s, isolation_level=None)) as connection:
+            connection.text_factory = lambda raw: raw.decode(errors="replace")  # what was damaged fails its checksum
             yield connection
     except sqlite3.Error as error:
         raise UserError(f"{quoted(path)}: {_told(error, patience_s)}") from error
+    except UnicodeDecodeError as error:  # of SQLite's own message, which repeats the damaged bytes
+        raise UserError(f"{quoted(path)}: {_damage('no text where there should be one')}") from error
 
 
 def _told(error: sqlite3.Error, patience_s: float) -> str:

@@ -71,7 +71,14 @@ def _panel(axes: Axes, own: Sequence[Series], steps: Steps, colour: Mapping[str,
     axes.set_xticks(list(ticks), [names[place][0][:7] for place in ticks], rotation=45, ha="right", fontsize=6.5)
     axes.set_ylabel(unit)
     axes.grid(axis="y", linewidth=0.4, alpha=0.3)
-    axes.margins(y=0.18)
+    _look_at(axes, [point.value / scale for point in _points(own)])
+
+
+def _look_at(axes: Axes, medians: Sequence[float]) -> None:
+    """Leave room above and below the medians; a band that is wilder is cut off."""
+    low, high = min(medians), max(medians)
+    room = 0.25 * (high - low) or 0.1 * abs(high) or 1.0
+    axes.set_ylim(low - room, high + 1.4 * room)
 
 
 def _points(own: Sequence[Series]) -> list[Point]:

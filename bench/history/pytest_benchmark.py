@@ -19,7 +19,10 @@ Document = Mapping[str, Any]
 
 
 def rows(document: Document, commit_of: Callable[[Commit | None], Commit]) -> Iterator[Row]:
-    """Yield a row a benchmark: seconds a call, one value a round; the median alone where the file keeps no more."""
+    """Yield a row a benchmark: seconds a call, one value a round; the median alone where the file keeps no more.
+
+    What `bench.pytest_plugin` timed is a round of training, and tells its backend.
+    """
     recorded = moment(document["datetime"])
     others = [entry for entry in document["benchmarks"] if OWN not in entry["extra_info"]]
     for entry in document["benchmarks"]:
@@ -31,6 +34,10 @@ def rows(document: Document, commit_of: Callable[[Commit | None], Commit]) -> It
     facts = _facts(document["machine_info"])
     for entry in others:
         stats = entry["stats"]
+        trained = entry["extra_info"] if {"backend", "digests", "versions"} <= entry["extra_info"].keys() else None
+        versions = trained["versions"] if trained else {}
+        metric = "round_s" if trained else METRIC
+        work = {"benchmark": entry["fullname"], "params": entry["params"]}
         yield Row(
             commit=commit.hash,
             committed=commit.committed or recorded,
@@ -40,12 +47,12 @@ def rows(document: Document, commit_of: Callable[[Commit | None], Commit]) -> It
             facts=facts,
             source=SOURCE,
             experiment=entry["fullname"],
-            digest=digest({"benchmark": entry["fullname"], "params": entry["params"]}),
-            backend="pytest",
-            framework=None,
-            version=None,
-            metric=METRIC,
-            unit=UNITS[METRIC],
+            digest=digest(work | ({"digests": trained["digests"]} if trained else {})),
+            backend=trained["backend"] if trained else "pytest",
+            framework=versions.get("framework"),
+            version=versions.get("version"),
+            metric=metric,
+            unit=UNITS[metric],
             values=tuple(stats.get("data") or [stats["median"]]),
         )
 

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+CALIBRATED = "round_calibrated"  # how many times as long as the kernel of `bench.calibration`, run beside it
 UNITS = {
     "round_s": "s",
+    CALIBRATED: "kernels",
     "round_cpu_s": "s",
     "load_s": "s",
     "first_round_s": "s",
