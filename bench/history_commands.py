@@ -132,7 +132,8 @@ def list_series(
     from bench import drawing
     from bench.history import tables
 
-    drawing.draw(tables.listing(_chosen(database, None, experiment, backend, metric, machine, branch)), Console())
+    for table in tables.listings(_chosen(database, None, experiment, backend, metric, machine, branch)):
+        drawing.draw(table, Console())
 
 
 @app.command()

@@ -78,7 +78,7 @@ def _look_at(axes: Axes, medians: Sequence[float]) -> None:
     """Leave room above and below the medians; a band that is wilder is cut off."""
     low, high = min(medians), max(medians)
     room = 0.25 * (high - low) or 0.1 * abs(high) or 1.0
-    axes.set_ylim(low - room, high + 1.4 * room)
+    axes.set_ylim(low - room if low < 0 else max(0.0, low - room), high + 1.4 * room)
 
 
 def _points(own: Sequence[Series]) -> list[Point]:

@@ -30,26 +30,29 @@ def titled(series: Series) -> str:
     return f"{quoted(first.experiment)}, {quoted(first.backend)}, {quoted(first.metric)}"
 
 
-def listing(found: Sequence[Series]) -> Table:
-    """Return a line a series."""
+def listings(found: Sequence[Series]) -> list[Table]:
+    """Return a table a machine and kind of measurement, with a line a series."""
+    groups: dict[tuple[str, str], list[Series]] = {}
+    for one in found:
+        groups.setdefault((one.first.source, one.first.machine), []).append(one)
+    return [_listing(own) for own in groups.values()]
+
+
+def _listing(own: Sequence[Series]) -> Table:
     rows = tuple(
         (
             one.name,
-            quoted(one.first.experiment),
-            quoted(one.first.backend),
-            quoted(one.first.metric),
-            one.first.source,
-            one.first.machine[:6],
+            titled(one),
             str(len({point.commit for point in one.points})),
             one.points[-1].name,
             amount(one.points[-1].value, one.first.unit),
         )
-        for one in found
+        for one in own
     )
-    machines = {one.first.machine[:6]: _machine(one.first.facts) for one in found}
-    notes = tuple(f"{key}: {told}" for key, told in machines.items())
-    columns = ("series", "experiment", "backend", "metric", "from", "machine", "commits", "newest", "median")
-    return Table(counted(len(found), "series", "series"), columns, rows, notes)
+    first = own[0].first
+    title = f"From {quoted(first.source)}, on machine {first.machine[:6]}"
+    columns = ("series", "experiment, backend, metric", "commits", "newest", "its median")
+    return Table(title, columns, rows, (_machine(first.facts),))
 
 
 def _machine(facts: Mapping[str, Any]) -> str:
@@ -59,7 +62,7 @@ def _machine(facts: Mapping[str, Any]) -> str:
 
 
 def commits(series: Series) -> Table:
-    """Return a line a commit: when, how often, the median, and how that changed against the commit before."""
+    """Return a line a commit: when it was made, its values, their median, and the change against the commit before."""
     rows = []
     unit = series.first.unit
     for before, point in zip((None, *series.points), series.points, strict=False):
@@ -69,7 +72,6 @@ def commits(series: Series) -> Table:
                 point.name,
                 point.rows[0].committed[:10],
                 quoted(newest.branch or ABSENT),
-                newest.recorded[:16].replace("T", " "),
                 str(len(point.values)),
                 amount(point.value, unit),
                 _change(before, point) if before else ABSENT,
@@ -82,7 +84,7 @@ def commits(series: Series) -> Table:
         f"{first.source}, computes {first.digest[:12]}, on {_machine(first.facts)}",
         *(("+: the commit with changes; steps leave it out.",) if has_dirty else ()),
     )
-    columns = ("commit", "made", "branch", "measured, UTC", "values", "median", "change", "version")
+    columns = ("commit", "made", "branch", "values", "median", "change", "version")
     return Table(f"{series.name}: {titled(series)}", columns, tuple(rows), notes)
 
 
