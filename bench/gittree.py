@@ -13,7 +13,7 @@ from bench.errors import UserError
 
 @dataclass(frozen=True)
 class Tree:
-    """The working tree at `root`: its commit, and how many files in it differ from that, new ones counted."""
+    """The working tree at `root`: its commit, and how many of the files that git follows differ from it."""
 
     root: Path
     commit: str
@@ -34,7 +34,7 @@ def around(folder: Path) -> Tree | None:
         commit = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return Tree(root, commit, len(_git(root, "status", "--porcelain").splitlines()))
+    return Tree(root, commit, len(_git(root, "status", "--porcelain", "--untracked-files=no").splitlines()))
 
 
 def commit(root: Path, ref: str) -> str:
