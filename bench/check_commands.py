@@ -108,6 +108,11 @@ def check(
     for option, path in (("--out", out), ("--junit", junit), ("--summary", summary), ("--history", history)):
         if path is not None and not path.resolve().parent.is_dir():
             raise UserError(f"{option} {path}: there is no folder {path.parent}")
+        if path is not None and path.is_dir():
+            raise UserError(f"{option} {path}: is a folder; give a file")
+    if self_test and any((against, junit, summary, history, as_json, undecided)):
+        told = "--against, --junit, --summary, --history, --json and --undecided are not for it"
+        raise UserError(f"--self-test compares identical code: {told}; --out keeps its result")
     if history is not None:
         recording.refuse_unusable(history)
     asked = Asked(experiment, settings or [], scale, plugins.names(backends))
@@ -117,6 +122,12 @@ def check(
     console = Console(stderr=True)
     with progress.Shown(console) as shown:
         document = _checked(asked, against, rules, shown)
+    if as_json:
+        print(json.dumps(document, indent=1), flush=True)
+    else:
+        terminal.show(document)  # before any file: what took minutes must not be lost with a full disk
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            print("\n".join(github.annotations(document)))
     if out is not None:
         store.write_text(out, json.dumps(document, indent=1) + "\n")
     if junit is not None:
@@ -127,12 +138,6 @@ def check(
     if history is not None:
         for told in recording.record_check(document, history):
             console.print(told, markup=False, highlight=False, soft_wrap=True)
-    if as_json:
-        print(json.dumps(document, indent=1))
-    else:
-        terminal.show(document)
-        if os.environ.get("GITHUB_ACTIONS") == "true":
-            print("\n".join(github.annotations(document)))
     code = verdicts.exit_code(document)
     if code:
         raise typer.Exit(code)
@@ -144,7 +149,7 @@ def _checked(asked: "Asked", against: str | None, rules: "Rules", shown: "Displa
 
     if against is None:
         return checking.run(subjects.against_version(asked, shown), rules, shown)
-    if Path(against).exists():
+    if Path(against).is_file() or (Path(against) / "run.json").exists():  # a folder may be called as a branch is
         return checking.run(subjects.against_file(asked, Path(against), shown), rules, shown)
     with subjects.against_ref(asked, against, shown) as subject:
         return checking.run(subject, rules, shown)

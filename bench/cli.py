@@ -256,7 +256,7 @@ def conformance(
         raise typer.Exit(1)
 
 
-INTERRUPTED = 130
+INTERRUPTED, INTERNAL = 130, 70  # an error of our own must not look like a verdict (sysexits.h: EX_SOFTWARE)
 _GO_ON = (["run"], ["data"])  # commands that an interruption costs little
 _WRITTEN = ("html", "figures")  # into the run folder, not onto standard output
 
@@ -412,7 +412,7 @@ def _fault(error: Exception) -> int:
     else:
         text = f"internal error: {type(error).__name__}: {error} (run it again with --debug and report it)"
     print(f"bench: {text}", file=sys.stderr)
-    return 2 if isinstance(error, UserError | OSError) else 1
+    return 2 if isinstance(error, UserError | OSError) else INTERNAL
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -28,13 +28,25 @@ class Tree:
 
 
 def around(folder: Path) -> Tree | None:
-    """Return the working tree that `folder` is in; None where it is in none, or nothing was ever committed."""
+    """Return the working tree that `folder` is in; None where it is in none.
+
+    Raises UserError, in git's own words, where git can't tell: it is missing, distrusts the folder's owner, or nothing
+    was ever committed.
+    """
     try:
         root = Path(_git(folder, "rev-parse", "--show-toplevel"))
         commit = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return Tree(root, commit, len(_git(root, "status", "--porcelain", "--untracked-files=no").splitlines()))
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except FileNotFoundError:
+        raise UserError("git is not installed, or not on PATH") from None
+    except subprocess.CalledProcessError as error:
+        told = os.fsdecode(error.stderr)
+        if "not a git repository" in told:
+            return None
+        raise UserError(
+            f"git can't read this repository: {(told.strip().splitlines() or ['it says nothing'])[0]}"
+        ) from None
+    return Tree(root, commit, len(changed.splitlines()))
 
 
 def commit(root: Path, ref: str) -> str:
@@ -55,23 +67,24 @@ def checked_out(root: Path, commit: str) -> Iterator[Path]:
     An index of its own keeps the user's as it is; nothing is left behind in the repository if this is killed.
     """
     with tempfile.TemporaryDirectory(prefix="bench-base-") as temporary:
-        folder = Path(temporary) / "tree"
+        folder = Path(temporary) / root.name  # an adapter's `needs` may name the folder above it
         folder.mkdir()
         index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
         try:
             _git(root, "read-tree", commit, environ=index)
             _git(root, "checkout-index", "--all", f"--prefix={folder}/", environ=index)
         except subprocess.CalledProcessError as error:
-            raise UserError(f"--against: {commit[:7]} can't be checked out: {error.stderr.strip()}") from None
+            raise UserError(
+                f"--against: {commit[:7]} can't be checked out: {os.fsdecode(error.stderr).strip()}"
+            ) from None
         yield folder
 
 
 def _git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
-        ["git", "-C", str(folder), *arguments],
-        env={**os.environ, **(environ or {})},
+        ["git", "--no-optional-locks", "-C", str(folder), *arguments],
+        env={**os.environ, "LC_ALL": "C", **(environ or {})},
         capture_output=True,
-        text=True,
         check=True,
     )
-    return done.stdout.strip()
+    return os.fsdecode(done.stdout).strip()

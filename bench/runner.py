@@ -120,7 +120,7 @@ def contenders(requests: Sequence[str], display: Display, companions: bool = Tru
     return ready
 
 
-def _refuse_one_name_for_two(requests: Sequence[str]) -> None:
+def refuse_one_name_for_two(requests: Sequence[str]) -> None:
     """Two files of one name would be one column, and one folder. Raises UserError, too, for what there isn't."""
     named: dict[str, str] = {}
     for request in requests:
@@ -182,7 +182,7 @@ def run(
     `cells` are the experiment's, where the caller has prepared them; without `companions` just what is asked for runs;
     `command` is what the user typed, to be told in reports.
     """
-    _refuse_one_name_for_two(requests)
+    refuse_one_name_for_two(requests)
     folders.refuse_unwritable(out)
     if cells is None:
         cells = prepare(experiment, display)

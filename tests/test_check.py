@@ -98,6 +98,39 @@ def test_who_trains_less_has_won_nothing(bench: Bench, repository: Path) -> None
     assert "failed: mine, parity: " in " ".join(done.out.split())
 
 
+def test_who_stops_training_after_what_is_certified_has_won_nothing(bench: Bench, repository: Path) -> None:
+    stops = "\n\nclass Adapter(Adapter):\n    def round(self, work, feed):\n        if work.number <= 3:\n"
+    (repository / "mine.py").write_text(QUICK + stops + "            super().round(work, feed)\n")
+    done = bench(*MINE, "--against=main", ONE_PAIR, "--set=federation.rounds=9", "--json")
+    assert done.code == 1, done.err
+    gates = {gate["gate"]: gate["passed"] for gate in done.document["backends"][0]["gates"]}
+    assert gates == {"parity": True, "accuracy": True, "weights": False}
+
+
+def test_two_files_of_one_name_are_refused(bench: Bench, repository: Path) -> None:
+    (repository / "other").mkdir()
+    (repository / "other" / "mine.py").write_text(SLOW)
+    done = bench("check", "--against=main", "--experiment=./my.toml", "--backends=./mine.py,./other/mine.py")
+    assert (done.code, "are both called mine" in done.err) == (2, True)
+
+
+def test_what_it_needs_is_the_bases_own(bench: Bench, repository: Path) -> None:
+    needing = REFERENCE.replace("# environment", f'# needs = ["{repository.name}/pause.py"]\n# environment', 1)
+    pausing = (
+        adapter(0.0)
+        .partition(REFERENCE)[2]
+        .replace("import time", f"import time\n        from {repository.name} import pause")
+    )
+    (repository / "mine.py").write_text(needing + pausing.replace("sleep(0.0)", "sleep(pause.SECONDS)"))
+    (repository / "pause.py").write_text("SECONDS = 0.4\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "with a pause")
+    (repository / "pause.py").write_text("SECONDS = 0.04\n")
+    done = bench(*MINE, "--against=main", ONE_PAIR, "--json")
+    assert done.code == 3, done.err
+    assert done.document["backends"][0]["phases"][0]["ratio"] < 0.7
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

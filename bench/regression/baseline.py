@@ -27,6 +27,7 @@ class Baseline:
     calibrated: tuple[float, ...]
     processes: Mapping[str, list[Process]]
     versions: Mapping[str, Mapping[str, Any]]
+    epsilons: Mapping[str, float | None]
 
 
 def read(path: Path) -> Baseline:
@@ -62,6 +63,9 @@ def _of_run(path: Path, comparison: Mapping[str, Any]) -> Baseline:
     if len(comparison["cells"]) != 1:
         raise UserError(f"--against {path}: has {len(comparison['cells'])} cells; a baseline has one")
     (cell,) = comparison["cells"]
+    for backend, verdict in cell["parity"]["backends"].items():
+        if verdict["verdict"] == "fail":
+            raise UserError(f"--against {path}: {backend} failed its certificate there: {verdict['reason']}")
     calibrated = comparison.get("calibration")
     if calibrated is None or calibrated["kernel"] != calibration.KERNEL:
         raise UserError(f"--against {path}: holds no calibration of this version's kernel; run it again")
@@ -80,7 +84,12 @@ def _of_run(path: Path, comparison: Mapping[str, Any]) -> Baseline:
         calibrated=tuple(calibrated["seconds"]),
         processes=processes,
         versions={run["backend"]: run["versions"] for run in cell["runs"]},
+        epsilons={run["backend"]: _epsilon(run["privacy"]) for run in cell["runs"]},
     )
+
+
+def _epsilon(spent: Mapping[str, Any] | None) -> float | None:
+    return None if spent is None else float(spent["epsilon_pld"])
 
 
 def _process(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +107,10 @@ def _process(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_check(path: Path, document: Mapping[str, Any]) -> Baseline:
+    for entry in document["backends"]:
+        for gate in entry["gates"]:
+            if not gate["passed"]:
+                raise UserError(f"--against {path}: {entry['backend']} failed there: {gate['gate']}: {gate['told']}")
     calibrated = document["calibration"]
     if calibrated["kernel"] != calibration.KERNEL:
         raise UserError(f"--against {path}: holds no calibration of this version's kernel; check again")
@@ -112,4 +125,5 @@ def _of_check(path: Path, document: Mapping[str, Any]) -> Baseline:
         calibrated=tuple(calibrated["head_s"]),
         processes={entry["backend"]: list(entry["processes"]["head"]) for entry in document["backends"]},
         versions={entry["backend"]: entry["versions"]["head"] for entry in document["backends"]},
+        epsilons={entry["backend"]: entry["epsilon"]["head"] for entry in document["backends"]},
     )

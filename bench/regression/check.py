@@ -44,6 +44,7 @@ class Display(runner.Display, Protocol):
 def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
     """Measure, judge, and return the document. Raises UserError where there is nothing to be measured."""
     began = time.monotonic()
+    texts = subject.texts()
     with folders.scratch("bench-check-") as folder:
         reference = runner.contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
         (task,) = jobs.tasks([subject.head], [contest.head for contest in subject.contests], reference, folder)
@@ -52,18 +53,21 @@ def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
             raise UserError(f"{label} can't be checked: {outcome.reason}")
         timed = {job.contender.label: job for job in task.repeats if job.repeat == 1}
         measuring = [_measuring(contest, subject, timed[contest.head.label], rules) for contest in subject.contests]
-        calibrated = _measure(subject, measuring, rules.budget_s, folder, display)
-    epsilons = _epsilon(subject.base), _epsilon(subject.head)
-    backends = [
-        document.backend(subject, contest, own)
-        | {"gates": gates.of(own.processes, certificates.get(contest.head.label), epsilons, rules.max_accuracy_drop)}
-        for contest, own in zip(subject.contests, measuring, strict=True)
-    ]
+        is_certified = all(verdict["verdict"] != "fail" for verdict in certificates.values())
+        budget_s = rules.budget_s if is_certified else 0.0  # more than once isn't worth the time
+        calibrated = _measure(subject, measuring, budget_s, folder, display)
+    if subject.texts() != texts:
+        raise UserError("a file under test was changed while it was measured: check again")
+    backends = []
+    for contest, own in zip(subject.contests, measuring, strict=True):
+        epsilons = _epsilons(subject, contest)
+        passed = gates.of(own, certificates.get(contest.head.label), epsilons, rules.max_accuracy_drop)
+        backends.append(document.backend(subject, contest, own) | {"epsilon": epsilons, "gates": passed})
     return document.make(subject, rules, backends, calibrated, time.monotonic() - began)
 
 
 def _measuring(contest: Contest, subject: Subject, job: Job, rules: Rules) -> Measuring:
-    settings = (rules.max_slowdown, rules.confidence, len(PHASES) * len(subject.contests))
+    settings = (rules.max_slowdown, rules.confidence, (len(PHASES) + len(gates.BY_CHANCE)) * len(subject.contests))
     if contest.base is not None:
         base = Side(replace(job, cell=subject.base, contender=contest.base))
         return Paired({"base": base, "head": Side(job)}, *settings)
@@ -99,6 +103,13 @@ def _measure(
                 raise UserError(f"{label}: its rounds are too short to be timed; more rounds or samples make a check")
             display.measured(label, own.count, own.decisions, max(0.0, end - time.monotonic()))
     return calibrated
+
+
+def _epsilons(subject: Subject, contest: Contest) -> dict[str, float | None]:
+    """What a training of base and head spends."""
+    earlier = subject.baseline
+    base = earlier.epsilons.get(contest.label) if earlier else _epsilon(subject.base)
+    return {"base": base, "head": _epsilon(subject.head)}
 
 
 def _epsilon(cell: Prepared) -> float | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bench import events
 from bench.errors import UserError
@@ -46,8 +47,10 @@ def run(sides: Mapping[str, Side], first: str, folder: Path) -> dict[str, Any]:
             for name in order if step % 2 == 0 else reversed(order):
                 takers[name].turn()
                 _refuse_unfinished(takers[name], name, is_last=step == sides[first].job.rounds)
+    found = {name: _measured(takers[name]) for name in sides}
+    apart = _apart(takers) if len(takers) > 1 else None
     shutil.rmtree(folder)  # the weights of hundreds of processes would fill the disk
-    return {"order": first} | {name: _measured(takers[name]) for name in sides}
+    return {"order": first, "apart": apart} | found
 
 
 def log_ratio(pair: Mapping[str, Any], phase: str) -> float:
@@ -81,6 +84,25 @@ def _refuse_unfinished(taker: TurnTaker, name: str, is_last: bool) -> None:
     if outcome is None or outcome.status != "done" or not is_last:
         reason = outcome.reason if outcome is not None else "it did more rounds than planned"
         raise UserError(f"{taker.job.contender.label} ({name}) was not measured: {reason}")
+
+
+def _apart(takers: Mapping[str, TurnTaker]) -> float | None:
+    """How far the head's final weights are from the base's, over how far those moved (L2); None without weights."""
+    base, head = (_final_weights(takers[name]) for name in SIDES)
+    if base is None or head is None:
+        return None
+    initial = takers["base"].job.cell.plan.weights
+    moved = np.sqrt(sum(np.square(base[name] - own).sum() for name, own in initial.items()))
+    off = np.sqrt(sum(np.square(head[name] - base[name]).sum() for name in initial))
+    return float(off / moved) if moved else float(off > 0)
+
+
+def _final_weights(taker: TurnTaker) -> dict[str, npt.NDArray[np.float64]] | None:
+    saved = [event for event in taker.seen if isinstance(event, events.Saved)]
+    if not saved:
+        return None
+    with np.load(taker.job.folder / saved[-1].file) as stored:
+        return {name: stored[name].astype(np.float64) for name in stored.files}
 
 
 def _measured(taker: TurnTaker) -> dict[str, Any]:

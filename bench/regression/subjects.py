@@ -12,7 +12,9 @@ from bench.jobs import Contender, Prepared
 from bench.regression.baseline import Baseline, read, refuse_another
 
 Settings = Sequence[str | tuple[str, Any]]
-HOW = ("training.compile", "privacy.engine")  # how the same is computed, which is what a check is there to compare
+# How the same is computed, which is what a check is there to compare; and how private it is, which has a gate.
+HOW = ("training.compile", "privacy.engine", "privacy.noise_multiplier", "privacy.target_epsilon")
+MEASURED = ("threads", "device", "cache", "warmup_rounds", "loading_passes")  # of [timing]: how it is measured
 HINT = " (a copy of the experiment outside of the repository is the same for both)"
 
 
@@ -58,10 +60,16 @@ class Subject:
     notes: tuple[str, ...] = ()
     baseline: Baseline | None = None
 
+    def texts(self) -> list[tuple[Path, bytes]]:
+        """All files that are under test, as they are now."""
+        sides = [one for contest in self.contests for one in (contest.base, contest.head) if one is not None]
+        return [text for side in sides for text in _texts(side)]
+
 
 @contextmanager
 def against_ref(asked: Asked, ref: str, display: runner.Display) -> Iterator[Subject]:
     """The working tree against a commit of the repository that it is in; as long as the context is open."""
+    runner.refuse_one_name_for_two(asked.requests)
     tree = gittree.around(Path.cwd())
     if tree is None:
         raise UserError(f"--against {ref}: no such run folder or file, and this folder is in no git repository")
@@ -79,6 +87,7 @@ def against_ref(asked: Asked, ref: str, display: runner.Display) -> Iterator[Sub
         head = _prepared(asked.load(), display)
         base = _prepared(asked.load(tree, folder), display)
         _refuse_other_work(base, head)
+        _refuse_nothing(contests, asked, tree, folder, ref)
         same = [contest.label for contest in contests if _is_same(contest) and base.cell.spec == head.cell.spec]
         yield Subject(
             {"kind": "ref", "name": ref, "commit": commit, "told": f"{ref} ({commit[:7]})"},
@@ -91,6 +100,18 @@ def against_ref(asked: Asked, ref: str, display: runner.Display) -> Iterator[Sub
             if same
             else (),
         )
+
+
+def _refuse_nothing(contests: Sequence[Contest], asked: Asked, tree: gittree.Tree, folder: Path, ref: str) -> None:
+    """Raise UserError for a backend of which, with the experiment, nothing lies in the repository."""
+    experiment = spec.find(asked.experiment)
+    if _moved(experiment, tree, folder) != experiment.absolute():
+        return
+    for contest in contests:
+        assert contest.base is not None
+        if contest.base.plugin.path == contest.head.plugin.path:
+            told = f"neither {contest.head.plugin.path.name} of {contest.label} nor the experiment lies in {tree.root}"
+            raise UserError(f"--against {ref}: {told}: both sides would be the same files")
 
 
 def against_version(asked: Asked, display: runner.Display) -> Subject:
@@ -122,6 +143,11 @@ def against_file(asked: Asked, path: Path, display: runner.Display) -> Subject:
     baseline = read(path)
     subject = _alone(asked, display, with_base=False)
     refuse_another(baseline, subject.head)
+    apart = measured_apart(
+        baseline.spec, subject.head.cell.spec.model_dump(mode="json"), ("the baseline", "this check")
+    )
+    if apart:
+        raise UserError(f"--against {path}: wasn't measured as this check would: {'; '.join(apart)}")
     against = {"kind": baseline.kind, "name": str(path), "commit": baseline.commit, "told": baseline.told}
     return replace(subject, against=against, baseline=baseline, notes=_weaker(baseline))
 
@@ -139,6 +165,7 @@ def _weaker(baseline: Baseline) -> tuple[str, ...]:
 
 
 def _alone(asked: Asked, display: runner.Display, with_base: bool) -> Subject:
+    runner.refuse_one_name_for_two(asked.requests)
     cell = _prepared(asked.load(), display)
     contests = []
     for request in asked.requests:
@@ -175,10 +202,11 @@ def _as_it_was(plugin: plugins.Plugin, tree: gittree.Tree, base: Path) -> plugin
 
 
 def _moved(path: Path, tree: gittree.Tree | None, base: Path | None) -> Path:
-    path = path.resolve()
-    if tree is None or base is None or not path.is_relative_to(tree.root.resolve()):
+    """The path in another commit's files, with the links that are in it; as it is where the tree doesn't hold it."""
+    path = path.absolute()
+    if tree is None or base is None or not path.is_relative_to(tree.root):
         return path
-    return base / path.relative_to(tree.root.resolve())
+    return base / path.relative_to(tree.root)
 
 
 def _prepared(experiment: spec.Experiment, display: runner.Display) -> Prepared:
@@ -197,13 +225,31 @@ def _refuse_other_work(base: Prepared, head: Prepared) -> None:
         raise UserError(f"base and head don't compute the same: they differ in {', '.join(apart)}{HINT}")
     left, right = (one.cell.spec.model_dump(mode="json") for one in (base, head))
     others = record.differences(left, right, names=("base", "head"), but=HOW)
+    others += measured_apart(left, right, ("base", "head"))
     if others:
         raise UserError(f"base and head don't compute the same: {'; '.join(others)}{HINT}")
 
 
+def measured_apart(left: Mapping[str, Any], right: Mapping[str, Any], names: tuple[str, str]) -> list[str]:
+    """Say in which of a spec's settings that tell how it is measured two specs, as JSON, differ."""
+    return [
+        f"timing.{key} is {left['timing'][key]} in {names[0]} and {right['timing'][key]} in {names[1]}"
+        for key in MEASURED
+        if left["timing"][key] != right["timing"][key]
+    ]
+
+
 def _is_same(contest: Contest) -> bool:
     assert contest.base is not None
-    texts = [
-        [path.read_bytes() for path in (one.plugin.path, *one.plugin.needed)] for one in (contest.base, contest.head)
-    ]
-    return texts[0] == texts[1] and contest.base.versions == contest.head.versions
+    base, head = contest.base, contest.head
+    return base.versions == head.versions and [text for _, text in _texts(base)] == [text for _, text in _texts(head)]
+
+
+def _texts(own: Contender) -> list[tuple[Path, bytes]]:
+    """The files that the adapter is made of. Raises UserError for one that is missing."""
+    try:
+        return [(path, path.read_bytes()) for path in (own.plugin.path, *own.plugin.needed)]
+    except OSError as error:
+        raise UserError(
+            f"{own.label}: {error.filename}, which its header needs, can't be read: {error.strerror}"
+        ) from None
