@@ -94,7 +94,7 @@ def _measure(
     end = time.monotonic() + budget_s
     threads = jobs.threads(subject.head.cell.spec)
     calibrated = []
-    while ready := [own for own in measuring if not own.is_settled and own.longest_s <= end - time.monotonic()]:
+    while ready := [own for own in measuring if not own.is_settled and _has_time(own, end)]:
         for own in ready:
             calibrated.append(calibration.measure(threads))
             own.step(folder / "measured", calibrated[-1])
@@ -103,6 +103,11 @@ def _measure(
                 raise UserError(f"{label}: its rounds are too short to be timed; more rounds or samples make a check")
             display.measured(label, own.count, own.decisions, max(0.0, end - time.monotonic()))
     return calibrated
+
+
+def _has_time(own: Measuring, end: float) -> bool:
+    """Whether there is time for one more; the first is always measured."""
+    return own.count == 0 or own.longest_s <= end - time.monotonic()
 
 
 def _epsilons(subject: Subject, contest: Contest) -> dict[str, float | None]:
