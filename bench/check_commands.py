@@ -162,7 +162,7 @@ def _test_itself(asked: "Asked", rules: "Rules", seconds: float, count: int, out
 
     from bench import drawing, store
     from bench.regression import progress, selftest, subjects, trials
-    from bench.regression.pairing import PHASES
+    from bench.regression.check import verdicts
 
     with progress.Shown(Console(stderr=True)) as shown:
         subject = subjects.against_itself(asked, shown)
@@ -171,7 +171,7 @@ def _test_itself(asked: "Asked", rules: "Rules", seconds: float, count: int, out
     if out is not None:
         store.write_text(out, json.dumps(selftest.document(subject, recorded, found), indent=1) + "\n")
     most = selftest.most(recorded, rules.budget_s)
-    setup = trials.Setup(rules.max_slowdown, rules.confidence, len(PHASES), most, count)
+    setup = trials.Setup(rules.max_slowdown, rules.confidence, verdicts(1), most, count)
     for table in trials.tables(found, setup):
         drawing.draw(table, Console())
 

@@ -47,13 +47,14 @@ def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
     texts = subject.texts()
     with folders.scratch("bench-check-") as folder:
         reference = runner.contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
-        (task,) = jobs.tasks([subject.head], [contest.head for contest in subject.contests], reference, folder)
+        heads = [contest.head for contest in subject.contests]
+        (task,) = jobs.tasks([subject.head], [*heads, *subject.changed_bases], reference, folder)
         certificates, skipped = runner.certify(task, display)
         for label, outcome in skipped.items():
             raise UserError(f"{label} can't be checked: {outcome.reason}")
         timed = {job.contender.label: job for job in task.repeats if job.repeat == 1}
         measuring = [_measuring(contest, subject, timed[contest.head.label], rules) for contest in subject.contests]
-        is_certified = all(verdict["verdict"] != "fail" for verdict in certificates.values())
+        is_certified = all(certificates.get(head.label, {}).get("verdict") != "fail" for head in heads)
         budget_s = rules.budget_s if is_certified else 0.0  # more than once isn't worth the time
         calibrated = _measure(subject, measuring, budget_s, folder, display)
     if subject.texts() != texts:
@@ -63,11 +64,22 @@ def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
         epsilons = _epsilons(subject, contest)
         passed = gates.of(own, certificates.get(contest.head.label), epsilons, rules.max_accuracy_drop)
         backends.append(document.backend(subject, contest, own) | {"epsilon": epsilons, "gates": passed})
+    notes = [
+        f"{base.label} fails its certificate: its times are of something else: {certificates[base.label]['reason']}"
+        for base in subject.changed_bases
+        if certificates.get(base.label, {}).get("verdict") == "fail"
+    ]
+    subject = replace(subject, notes=(*subject.notes, *notes))
     return document.make(subject, rules, backends, calibrated, time.monotonic() - began)
 
 
+def verdicts(backends: int) -> int:
+    """Return among how many verdicts a check of so many backends shares its chance of error."""
+    return backends * (len(PHASES) + len(gates.BY_CHANCE))
+
+
 def _measuring(contest: Contest, subject: Subject, job: Job, rules: Rules) -> Measuring:
-    settings = (rules.max_slowdown, rules.confidence, (len(PHASES) + len(gates.BY_CHANCE)) * len(subject.contests))
+    settings = (rules.max_slowdown, rules.confidence, verdicts(len(subject.contests)))
     if contest.base is not None:
         base = Side(replace(job, cell=subject.base, contender=contest.base))
         return Paired({"base": base, "head": Side(job)}, *settings)

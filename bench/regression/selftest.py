@@ -15,7 +15,7 @@ from bench import folders, jobs, machine, plugins, runner
 from bench.errors import UserError
 from bench.jobs import REFERENCE
 from bench.regression import measuring, pairing, trials
-from bench.regression.check import Display
+from bench.regression.check import Display, verdicts
 from bench.regression.pairing import PHASES, Side
 from bench.regression.subjects import Subject
 from bench.regression.trials import Outcome, Series, Setup
@@ -68,7 +68,7 @@ def judge(recorded: Recorded, confidence: float, budget_s: float, count: int, di
         display.progress("trials", done, count * len(ASKED))
 
     for slowed, allowed in ASKED:
-        setup = Setup(allowed, confidence, len(PHASES), most(recorded, budget_s), count)
+        setup = Setup(allowed, confidence, verdicts(1), most(recorded, budget_s), count)
         found += trials.outcomes(_series(slowed, recorded.pairs[slowed]), setup, breath)
     return found
 

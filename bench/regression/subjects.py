@@ -60,6 +60,15 @@ class Subject:
     notes: tuple[str, ...] = ()
     baseline: Baseline | None = None
 
+    @property
+    def changed_bases(self) -> list[Contender]:
+        """The bases whose certificate isn't that of their heads, under labels of their own."""
+        return [
+            replace(contest.base, label=f"{contest.label} (base)")
+            for contest in self.contests
+            if contest.base is not None and not _is_same(contest)
+        ]
+
     def texts(self) -> list[tuple[Path, bytes]]:
         """All files that are under test, as they are now."""
         sides = [one for contest in self.contests for one in (contest.base, contest.head) if one is not None]
