@@ -118,10 +118,10 @@ def _dirichlet(settings: Federation, samples: Samples, labels: npt.NDArray[np.in
             parts[client].append(piece)
     whole = [np.concatenate(pieces) for pieces in parts]
     sizes = np.array([len(part) for part in whole])
-    for client in np.flatnonzero(sizes == 0):
+    for poorest in np.flatnonzero(sizes == 0):
         richest = int(np.argmax(sizes))
-        whole[client], whole[richest] = whole[richest][-1:], whole[richest][:-1]
-        sizes[client], sizes[richest] = 1, sizes[richest] - 1
+        whole[poorest], whole[richest] = whole[richest][-1:], whole[richest][:-1]
+        sizes[poorest], sizes[richest] = 1, sizes[richest] - 1
     return whole
 
 
