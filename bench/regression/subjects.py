@@ -104,7 +104,7 @@ def against_ref(asked: Asked, ref: str, display: runner.Display) -> Iterator[Sub
 
 def _refuse_nothing(contests: Sequence[Contest], asked: Asked, tree: gittree.Tree, folder: Path, ref: str) -> None:
     """Raise UserError for a backend of which, with the experiment, nothing lies in the repository."""
-    experiment = spec.find(asked.experiment)
+    experiment = shipped.find(asked.experiment)
     if _moved(experiment, tree, folder) != experiment.absolute():
         return
     for contest in contests:
