@@ -1,5 +1,6 @@
 """The command line. Only typer and the standard library are imported here: `bench --help` must not wait."""
 
+import importlib
 import math
 import os
 import signal
@@ -142,7 +143,7 @@ def list_everything(
     from rich.console import Console
     from rich.table import Table
 
-    from bench import environments, plugins, spec
+    from bench import environments, plugins, shipped
 
     known = ("experiments", "backends", "datasets", "reports")
     if kind is not None and kind not in known:
@@ -152,8 +153,8 @@ def list_everything(
         _list_experiments(plugins.names(backends), console)
     if kind is None:
         table = Table("experiment", "what it is", title="Experiments: bench run NAME", title_justify="left")
-        for path in sorted(spec.SHIPPED.glob("*.toml")):
-            table.add_row(path.stem, spec.load(path).description)
+        for name, description in shipped.descriptions().items():
+            table.add_row(name, description)
         console.print(table)
     if kind in (None, "backends"):
         table = Table("backend", "what it is", "framework", "environment", title="Backends", title_justify="left")
@@ -262,9 +263,9 @@ _WRITTEN = ("html", "figures")  # into the run folder, not onto standard output
 
 
 def _experiment(name: str, settings: Sequence[str | tuple[str, Any]], scale: float | None) -> "Experiment":
-    from bench import spec
+    from bench import shipped, spec
 
-    return spec.load(spec.find(name), settings, scale)
+    return spec.load(shipped.find(name), settings, scale)
 
 
 def _sourced(name: str, source: str | None, settings: Sequence[str]) -> dict[str, Any]:
@@ -279,10 +280,10 @@ def _sourced(name: str, source: str | None, settings: Sequence[str]) -> dict[str
 
 
 def _list_experiments(names: Sequence[str], console: "Console") -> None:
-    from bench import drawing, preview, runner, spec
+    from bench import drawing, preview, runner, shipped, spec
     from bench.estimate import Estimator
 
-    found = [spec.load(path) for path in sorted(spec.SHIPPED.glob("*.toml"))]
+    found = [spec.load(path) for path in shipped.paths()]
     drawing.draw(preview.experiments(found, runner.labels(names), Estimator()), console)
 
 
@@ -356,22 +357,18 @@ def _version(
         raise typer.Exit
 
 
-def _mount() -> None:
-    from bench.check_commands import check
-    from bench.data_commands import app as data
-    from bench.duet_commands import app as duet
-    from bench.env_commands import app as env
-    from bench.gesture_commands import app as gesture
-    from bench.history_commands import app as history
-    from bench.privacy_commands import app as privacy
+_MODULES = ("check", "data", "duet", "env", "gesture", "history", "privacy")
 
-    app.command()(check)
-    app.add_typer(data, name="data")
-    app.add_typer(duet, name="duet")
-    app.add_typer(env, name="env")
-    app.add_typer(gesture, name="gesture")
-    app.add_typer(history, name="history")
-    app.add_typer(privacy, name="privacy")
+
+def _mount(named: str | None = None) -> None:
+    """Mount the commands of other modules: all for who asks what there is, else the one that is `named`, if any."""
+    own = {command.name or getattr(command.callback, "__name__", None) for command in app.registered_commands}
+    for name in () if named in own else (named,) if named in _MODULES else _MODULES:
+        module = importlib.import_module(f"bench.{name}_commands")
+        if name == "check":
+            app.command()(module.check)
+        else:
+            app.add_typer(module.app, name=name)
 
 
 def main() -> NoReturn:
@@ -380,7 +377,7 @@ def main() -> NoReturn:
     if debug:
         sys.argv.remove("--debug")  # so that it may stand anywhere
     signal.signal(signal.SIGTERM, _interrupt)
-    _mount()
+    _mount(next(iter(sys.argv[1:]), None))
     try:
         code = app(standalone_mode=False) or 0  # an Exit comes back as its code
     except Exception as error:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def _has_torch(plugin: Plugin) -> bool:
 
 
 def _harness(plugin: Plugin) -> Environment:
-    packages = {one.metadata["Name"]: one.version for one in metadata.distributions()}
+    packages = _installed()
     framework = plugin.header.framework
     return Environment(
         name=plugin.name,
@@ -162,6 +163,12 @@ def _harness(plugin: Plugin) -> Environment:
         packages=packages,
         python_version=platform.python_version(),
     )
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Name -> version of what the harness' own environment holds."""
+    return {one.metadata["Name"]: one.version for one in metadata.distributions()}
 
 
 def _build(plugin: Plugin, version: str | None, folder: Path, report: Report) -> Environment:

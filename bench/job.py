@@ -101,7 +101,7 @@ class Job:
             self.layers = json.load(file)
         self._weights = os.path.join(plan, "weights.npz")
         self._plan = {
-            name: np.load(os.path.join(plan, name + ".npy"), mmap_mode="r")
+            name: _mapped(os.path.join(plan, name + ".npy"))
             for name in (
                 "part_offsets", "cohort_clients", "cohort_offsets", "slot_batches", "batch_samples", "batch_offsets",
                 "slot_examples", "slot_seeds",
@@ -133,7 +133,8 @@ class Job:
         samples = self._plan["batch_samples"]
         batches = [samples[start:stop] for start, stop in zip(offsets, offsets[1:])]
         client = int(self._plan["cohort_clients"][slot])
-        held = int(np.diff(self._plan["part_offsets"][client : client + 2])[0])
+        begin, end = self._plan["part_offsets"][client : client + 2]
+        held = int(end - begin)
         expected = min(self.training.batch_size, held)
         drawn = self.privacy is not None and (self.privacy.unit, self.privacy.sampling) == ("example", "poisson")
         return Client(
@@ -223,6 +224,11 @@ class Files:
                 raise ValueError(told.format(self.packed, found[:12]))
             self._is_sound = True
         return packed
+
+
+def _mapped(path):
+    """A file's array, read-only, of which only what is used is read; plain, because a memmap's slices take long."""
+    return np.load(path, mmap_mode="r").view(np.ndarray)
 
 
 def _read_weights(path):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import events, runner, spec
+from bench import events, runner, shipped, spec
 from bench.errors import UserError
 from bench.jobs import Job
 from bench.turns import TurnTaker
@@ -16,7 +16,7 @@ def job(name: str, request: str, settings: Sequence[str], folder: Path, display:
 
     Raises UserError for an experiment with several cells, and for a backend that has no environment or no rounds.
     """
-    experiment = spec.load(spec.find(name), settings)
+    experiment = spec.load(shipped.find(name), settings)
     if len(experiment.cells) != 1:
         raise UserError(
             f"experiment {name} has {len(experiment.cells)} cells, and one is timed:"

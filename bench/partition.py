@@ -56,7 +56,9 @@ def _groups(settings: Federation, samples: Samples, groups: Sequence[str | None]
             f"federation.clients = {settings.clients}: with partition groups it must be {len(names)}, the number of"
             f" groups to train on ({told})"
         )
-    return [samples[[name == one for one in own]].astype(np.int32) for name in names]
+    numbers = {name: number for number, name in enumerate(names)}
+    whose = np.array([numbers[str(name)] for name in own])
+    return _cut(samples[np.argsort(whose, kind="stable")].astype(np.int32), np.bincount(whose))
 
 
 def _iid(settings: Federation, samples: Samples, labels: npt.NDArray[np.int64], seed: int) -> Parts:
@@ -115,9 +117,11 @@ def _dirichlet(settings: Federation, samples: Samples, labels: npt.NDArray[np.in
         for client, piece in enumerate(_cut(members, apportion(len(members), shares))):
             parts[client].append(piece)
     whole = [np.concatenate(pieces) for pieces in parts]
-    for client in (index for index, part in enumerate(whole) if not len(part)):
-        richest = max(range(len(whole)), key=lambda index: (len(whole[index]), -index))
-        whole[client], whole[richest] = whole[richest][-1:], whole[richest][:-1]
+    sizes = np.array([len(part) for part in whole])
+    for poorest in np.flatnonzero(sizes == 0):
+        richest = int(np.argmax(sizes))
+        whole[poorest], whole[richest] = whole[richest][-1:], whole[richest][:-1]
+        sizes[poorest], sizes[richest] = 1, sizes[richest] - 1
     return whole
 
 

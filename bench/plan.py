@@ -33,6 +33,7 @@ from bench.spec import Federation, Spec
 
 Array = npt.NDArray[Any]
 
+DRAWN_TOGETHER = 2**20  # draws of a Poisson round at once: bounds the memory
 PROBE_ROUNDS = 3
 PROBE_SAMPLES = 240  # a client's, about: enough batches for momentum to show, few enough for float64
 
@@ -84,7 +85,7 @@ def digest(arrays: Mapping[str, Array]) -> str:
     for name, array in arrays.items():
         little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         state.update(f"{name} {little.dtype.str} {little.shape} ".encode())
-        state.update(little.tobytes())
+        state.update(little.data)
     return state.hexdigest()
 
 
@@ -145,50 +146,71 @@ def poisson_cohort(settings: Federation, number: int, seed: int) -> npt.NDArray[
 
 def _batches(spec: Spec, parts: partition.Parts, cohorts: list[npt.NDArray[np.int64]]) -> dict[str, Array]:
     size, epochs = spec.training.batch_size, spec.federation.local_epochs
-    samples: list[Array] = []
-    batch_sizes: list[Array] = []
-    batch_counts: list[int] = []
-    seeds: list[Array] = []
+    held = _held(parts, cohorts)
+    steps = -(-held // size)
+    batch_sizes = np.full(int(steps.sum()) * epochs, size, np.int64)
+    batch_sizes[np.cumsum(np.repeat(steps, epochs)) - 1] = np.repeat(held - (steps - 1) * size, epochs)
+    samples = np.empty(int(held.sum()) * epochs, np.int32)
+    filled = 0
     for number, members in enumerate(cohorts, start=1):
         if len(members):
-            samples.append(_round_order(spec.seed, number, [parts[client] for client in members], epochs))
-        for client in members:
-            sizes = np.tile(_split(len(parts[client]), size), epochs)
-            batch_sizes.append(sizes)
-            batch_counts.append(len(sizes))
-        seeds.append(_slot_seeds(spec.seed, number, members))
+            order = _round_order(spec.seed, number, [parts[client] for client in members], epochs)
+            samples[filled : filled + len(order)] = order
+            filled += len(order)
     return {
-        "slot_batches": _offsets(batch_counts),
-        "batch_samples": _joined(samples, np.int32),
-        "batch_offsets": _offsets(_joined(batch_sizes, np.int64)),
-        "slot_examples": np.array([sizes.sum() for sizes in batch_sizes], np.int64),
-        "slot_seeds": np.concatenate(seeds),
+        "slot_batches": _offsets(steps * epochs),
+        "batch_samples": samples,
+        "batch_offsets": _offsets(batch_sizes),
+        "slot_examples": held * epochs,
+        "slot_seeds": _slot_seeds(spec.seed, cohorts),
     }
 
 
 def _poisson_batches(spec: Spec, parts: partition.Parts, cohorts: list[npt.NDArray[np.int64]]) -> dict[str, Array]:
     """ceil(n / batch size) batches a local epoch, each sample in each of them with probability batch size / n."""
+    size, epochs = spec.training.batch_size, spec.federation.local_epochs
+    held = _held(parts, cohorts)
     samples: list[Array] = []
     batch_sizes: list[Array] = []
-    batch_counts: list[int] = []
-    weights: list[int] = []
     for number, members in enumerate(cohorts, start=1):
-        for client in members:
-            held = np.sort(parts[client])
-            steps = math.ceil(len(held) / spec.training.batch_size) * spec.federation.local_epochs
-            chance = draws.uniforms(spec.seed, "poisson", number, np.arange(steps)[:, None], held)
-            joins = chance < sampling_rate(spec.training.batch_size, len(held))
-            samples.append(held[np.nonzero(joins)[1]])
-            batch_sizes.append(joins.sum(axis=1))
-            batch_counts.append(steps)
-            weights.append(len(held) * spec.federation.local_epochs)
+        most = max((len(parts[client]) for client in members), default=1)
+        together = max(1, DRAWN_TOGETHER // (most * math.ceil(most / size) * epochs))
+        for start in range(0, len(members), together):
+            own = [np.sort(parts[client]) for client in members[start : start + together]]
+            drawn, sizes = _poisson_draws(spec, number, own)
+            samples.append(drawn)
+            batch_sizes.append(sizes)
     return {
-        "slot_batches": _offsets(batch_counts),
+        "slot_batches": _offsets(-(-held // size) * epochs),
         "batch_samples": _joined(samples, np.int32),
         "batch_offsets": _offsets(_joined(batch_sizes, np.int64)),
-        "slot_examples": np.array(weights, np.int64),
-        "slot_seeds": np.concatenate([_slot_seeds(spec.seed, *pair) for pair in enumerate(cohorts, start=1)]),
+        "slot_examples": held * epochs,
+        "slot_seeds": _slot_seeds(spec.seed, cohorts),
     }
+
+
+def _poisson_draws(spec: Spec, number: int, parts: partition.Parts) -> tuple[Array, Array]:
+    """The samples of the parts' batches in round `number`, part after part, and the batches' sizes.
+
+    All are drawn as if each had as many steps as the longest; what is too much is masked.
+    """
+    size = spec.training.batch_size
+    lengths = np.array([len(part) for part in parts])
+    steps = -(-lengths // size) * spec.federation.local_epochs
+    rates = np.array([sampling_rate(size, length) for length in lengths.tolist()])
+    held, owner = np.concatenate(parts), np.repeat(np.arange(len(parts)), lengths)
+    step = np.arange(steps.max())[:, None]
+    joins = draws.uniforms(spec.seed, "poisson", number, step, held) < rates[owner]
+    joins &= step < steps[owner]
+    joined = np.nonzero(joins)[1]
+    counts = np.add.reduceat(joins, _offsets(lengths)[:-1], axis=1, dtype=np.int64)
+    by_part = np.argsort(owner[joined], kind="stable")
+    return held[joined[by_part]], counts.T[(step < steps).T]
+
+
+def _held(parts: partition.Parts, cohorts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """How many samples the client of each slot holds."""
+    return np.array([len(part) for part in parts], np.int64)[np.concatenate(cohorts)]
 
 
 def sampling_rate(batch_size: int, held: int) -> float:
@@ -196,12 +218,13 @@ def sampling_rate(batch_size: int, held: int) -> float:
     return min(1.0, batch_size / held)
 
 
-def _slot_seeds(seed: int, number: int, members: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return (draws.keys(seed, "slot", number, members) >> np.uint64(1)).astype(np.int64)
+def _slot_seeds(seed: int, cohorts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    rounds = np.repeat(np.arange(1, len(cohorts) + 1), [len(members) for members in cohorts])
+    return (draws.keys(seed, "slot", rounds, np.concatenate(cohorts)) >> np.uint64(1)).astype(np.int64)
 
 
 def _joined(pieces: list[Array], kind: type) -> Array:
-    return np.concatenate(pieces or [np.empty(0, kind)]).astype(kind)
+    return np.concatenate(pieces or [np.empty(0, kind)]).astype(kind, copy=False)
 
 
 def _round_order(seed: int, number: int, parts: partition.Parts, epochs: int) -> Array:
@@ -211,11 +234,6 @@ def _round_order(seed: int, number: int, parts: partition.Parts, epochs: int) ->
     epoch = np.repeat(np.arange(epochs), len(held) // epochs)
     order: Array = held[np.lexsort((draws.keys(seed, "batches", number, epoch, held), epoch, slot))]
     return order
-
-
-def _split(total: int, size: int) -> Array:
-    """Batch sizes of `total` samples: full ones and a rest."""
-    return np.diff(np.append(np.arange(0, total, size), total))
 
 
 def _offsets(sizes: Array | list[int]) -> npt.NDArray[np.int64]:

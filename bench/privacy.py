@@ -82,11 +82,12 @@ def noise_deviation(spec: Spec, plan: Plan, noise: float) -> float:
         return one_sum / spec.federation.cohort_size * math.sqrt(spec.federation.rounds)
     variance = 0.0
     arrays = plan.arrays
+    holds = np.diff(arrays["part_offsets"])
     for start, stop in itertools.pairwise(arrays["cohort_offsets"]):
         weights = arrays["slot_examples"][start:stop]
         for slot, weight in zip(range(start, stop), weights, strict=True):
             first, last = arrays["slot_batches"][slot : slot + 2]
-            held = int(np.diff(arrays["part_offsets"])[arrays["cohort_clients"][slot]])
+            held = int(holds[arrays["cohort_clients"][slot]])
             drawn = np.diff(arrays["batch_offsets"][first : last + 1])
             divisors = min(training.batch_size, held) if privacy.sampling == "poisson" else drawn
             steps_left = np.arange(last - first, 0, -1)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench import scaling
+from bench import scaling, shipped
 from bench.errors import UserError
 
 Positive = Annotated[int, Field(ge=1)]
@@ -293,18 +293,6 @@ class Experiment:
 
 
 Settings = Iterable[str | tuple[str, Any]]
-SHIPPED = Path(__file__).with_name("experiments")
-
-
-def find(name: str) -> Path:
-    """Return the file of an experiment that ships, or the path `name`. Raises UserError where it is neither."""
-    shipped = SHIPPED / f"{name}.toml"
-    if shipped.is_file():
-        return shipped
-    if name.endswith(".toml") or "/" in name:
-        return Path(name)
-    known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
-    raise UserError(f"unknown experiment {name!r}; there are: {known} (or the path of a .toml file)")
 
 
 def load(path: Path, settings: Settings = (), scale: float | None = None) -> Experiment:
@@ -312,16 +300,7 @@ def load(path: Path, settings: Settings = (), scale: float | None = None) -> Exp
 
     `scale` is a factor for rounds and samples, see `bench.scaling`.
     """
-    return build(_read(path), settings, name=path.stem, where=str(path), scale=scale)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not valid TOML: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: can't be read: {error}") from error
+    return build(shipped.read(path), settings, name=path.stem, where=str(path), scale=scale)
 
 
 @dataclass(frozen=True)
@@ -401,7 +380,7 @@ def _included(tree: Mapping[str, Any], where: str) -> list[_Grid]:
     found = []
     for name in names:
         beside = Path(where).with_name(f"{name}.toml")
-        own = json.loads(json.dumps(_read(beside), default=str))
+        own = json.loads(json.dumps(shipped.read(beside), default=str))
         if "include" in own:
             raise UserError(f"{beside}: include: an experiment that is included may not include others")
         for key in ("name", "description", "study"):

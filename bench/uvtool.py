@@ -1,11 +1,11 @@
 """Calls uv the way pip is set up on this machine: uv reads none of pip's settings by itself."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+
+from bench import pipconfig
 
 Settings = Mapping[str, str]
 
@@ -21,19 +21,7 @@ _TRANSLATED = {
 @cache
 def pip_settings() -> Settings:
     """Return pip's effective settings, from its files and PIP_* variables, by option name."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    return parse_pip_settings(listed.stdout.splitlines())
-
-
-def parse_pip_settings(lines: Iterable[str]) -> dict[str, str]:
-    """Read `pip config list`: lines of section.option='value'; the environment's section wins."""
-    found: dict[str, str] = {}
-    for line in sorted(lines, key=lambda line: line.startswith(":env:")):
-        name, equals, value = line.partition("=")
-        if equals:
-            found[name.rpartition(".")[2]] = value.strip().strip("'\"").replace("\\n", " ")
-    return found
+    return pipconfig.read()
 
 
 def translated(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,13 +1,17 @@
 """Environments count only when they are whole: locks, health check, atomic mark, one build at a time."""
 
+import ast
 import multiprocessing
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-from bench import doctor, environments, lock, plugins, uvtool
+from bench import doctor, environments, lock, pipconfig, plugins, uvtool
 from bench.errors import UserError
 
 ADAPTER = '''# /// script
@@ -123,16 +127,66 @@ def test_another_version_replaces_the_frameworks_and_loosens_the_rest():
         plugins.requested("torch+plain")
 
 
+def as_pip_tells_them(environ) -> dict[str, str]:
+    """What `pip config list` says: lines of section.option='value'; the environment's section wins."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True, env=environ).stdout.splitlines()
+    found = {}
+    for line in sorted(listed, key=lambda line: line.startswith(":env:")):
+        name, _, value = line.partition("=")
+        found[name.rpartition(".")[2]] = " ".join(ast.literal_eval(value).split())
+    found.pop("config-file", None)  # that is where settings are, not one of them
+    return found
+
+
+PIP_FILES = {
+    "shared/pip/pip.conf": "[global]\nindex-url = https://shared.example/simple\nfind-links =\n    /one\n    /two\n",
+    "home/.pip/pip.conf": "[global]\nextra_index_url = https://old.example/simple\ncert = /old.pem\n",
+    "home/.config/pip/pip.conf": "[install]\nfind-links = /three\n[global]\ncert = /user.pem\n",
+    "named.conf": "[global]\nindex-url = https://named.example/simple\n",
+}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"PIP_CERT": "/own.pem", "PIP_EXTRA_INDEX_URL": "https://a.example https://b.example"},
+        {"PIP_CONFIG_FILE": "named.conf"},
+        {"PIP_CONFIG_FILE": "missing.conf"},
+        {"PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": "/four"},
+    ],
+    ids=["files", "variables", "named", "missing", "none"],
+)
+def test_pips_settings_are_read_as_pip_reads_them(tmp_path, monkeypatch, variables):
+    for name, text in PIP_FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("PIP_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    told = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_DIRS": str(tmp_path / "shared"), **variables}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    found = pipconfig.read()
+    assert {option: value for option, value in found.items() if option != "config-file"} == as_pip_tells_them(
+        os.environ
+    )
+
+
+def test_settings_that_pip_cannot_read_are_told(tmp_path, monkeypatch):
+    (tmp_path / "bad.conf").write_text("index-url = https://mirror.example\n")
+    with pytest.raises(UserError, match=r"bad\.conf: pip's settings can't be read: .*no section headers"):
+        pipconfig.read({"PIP_CONFIG_FILE": str(tmp_path / "bad.conf")})
+
+
 def test_pips_settings_reach_uv_and_the_users_own_stay():
-    listed = [
-        "global.index-url='https://mirror.example/simple'",
-        "global.extra-index-url='https://a.example/simple\\nhttps://b.example/simple'",
-        "global.find-links='/one /two'",
-        ":env:.cert='/etc/own.pem'",
-        "global.cert='/etc/other.pem'",
-    ]
-    settings = uvtool.parse_pip_settings(listed)
-    assert settings["cert"] == "/etc/own.pem"
+    settings = {
+        "index-url": "https://mirror.example/simple",
+        "extra-index-url": "https://a.example/simple https://b.example/simple",
+        "find-links": "/one /two",
+        "cert": "/etc/own.pem",
+    }
     own = uvtool.translated(settings, {"UV_FIND_LINKS": "/mine"})
     assert own["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
     assert own["UV_INDEX"] == "https://a.example/simple https://b.example/simple"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import shipped, spec
 from tests.conftest import ROOT
 
 IN_THE_WORKER = ("backend", "events", "forms", "images", "job", "meter", "pagecache", "worker")
@@ -43,7 +44,38 @@ def test_the_harness_imports_no_framework():
         assert not {module.partition(".")[0] for module in imports(path)} & FRAMEWORKS, path
 
 
-def test_help_does_not_wait_for_heavy_libraries():
-    code = "import sys, bench.cli; bench.cli._mount(); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"numpy", "cv2", "pydantic", "pandas", "uv"} & set(loaded)
+HEAVY = {"numpy", "cv2", "matplotlib", "scipy", "sklearn", "dp_accounting", "uv"}
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that a command has imported when it ends."""
+    code = (
+        "import atexit, sys, bench.cli; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); bench.cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("command", ["run", "list", "check", "data", "duet", "env", "gesture", "history", "privacy"])
+def test_help_imports_nothing_but_its_own_module(command):
+    loaded = loaded_by(command, "--help")
+    assert not loaded & HEAVY
+    assert {name for name in loaded if name.endswith("_commands")} <= {
+        f"bench.{command}_commands",
+        "bench.audit_commands",
+    }
+    assert "bench.spec" not in loaded  # typer itself may use pydantic
+
+
+def test_the_list_of_commands_waits_for_no_library():
+    assert not loaded_by("--help") & {*HEAVY, "pydantic"}
+
+
+def test_the_list_of_experiments_and_backends_validates_none():
+    loaded = loaded_by("list")
+    assert not loaded & {*HEAVY, "bench.spec"}
+    assert "bench.plugins" in loaded
+
+
+def test_the_list_has_what_ships_as_its_files_tell_it():
+    assert shipped.descriptions() == {path.stem: spec.load(path).description for path in shipped.paths()}

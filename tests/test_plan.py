@@ -1,5 +1,7 @@
 """The plan: partition, cohorts, batches and weights are fixed, whole and the same everywhere."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from bench import draws, model, plan, spec
 from bench.errors import UserError
+from bench.job import Job
 from bench.partition import apportion, partition
 
 LABELS = np.arange(120) % 3
@@ -133,6 +136,120 @@ def test_a_client_sees_each_of_its_samples_once_an_epoch(size, epochs, kind):
             own = batches[epoch * per_epoch : (epoch + 1) * per_epoch]
             assert sorted(np.concatenate(own)) == held
             assert all(len(batch) == size for batch in own[:-1])
+
+
+def slot_by_slot(own: spec.Spec, parts, cohorts):
+    """What `plan.build` makes of a partition and cohorts, a slot at a time and as plainly as can be."""
+    size, epochs, is_drawn = own.training.batch_size, own.federation.local_epochs, own.privacy is not None
+    batches, counts, examples, seeds = [], [], [], []
+    for number, members in enumerate(cohorts, start=1):
+        for client in members:
+            held = np.sort(parts[client])
+            steps = -(-len(held) // size)
+            made = []
+            for epoch in range(epochs):
+                if not is_drawn:
+                    order = held[np.argsort(draws.keys(own.seed, "batches", number, epoch, held), kind="stable")]
+                    made += [order[start : start + size] for start in range(0, len(order), size)]
+            for step in range(steps * epochs if is_drawn else 0):
+                chance = draws.uniforms(own.seed, "poisson", number, step, held)
+                made.append(held[chance < min(1.0, size / len(held))])
+            batches += made
+            counts.append(len(made))
+            examples.append(len(held) * epochs)
+            seeds.append(int(draws.keys(own.seed, "slot", number, client)) >> 1)
+    return {
+        "slot_batches": np.cumsum([0, *counts]),
+        "batch_samples": np.concatenate([np.empty(0, np.int32), *batches]),
+        "batch_offsets": np.cumsum([0, *map(len, batches)]),
+        "slot_examples": np.array(examples, np.int64),
+        "slot_seeds": np.array(seeds, np.int64),
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["iid", "classes", "unequal", "dirichlet"]),
+    clients=st.integers(1, 12),
+    epochs=st.integers(1, 3),
+    size=st.integers(1, 40),
+    unit=st.sampled_from([None, "example", "client"]),
+    drop_rate=st.sampled_from([0.0, 0.6]),
+    seed=st.integers(0, 99),
+    together=st.sampled_from([1, 300, plan.DRAWN_TOGETHER]),
+)
+def test_a_plan_is_what_it_is_slot_by_slot(kind, clients, epochs, size, unit, drop_rate, seed, together):
+    own = spec.Spec.model_validate(
+        {
+            "model": {"name": "mlp"},
+            "federation": {
+                "clients": clients, "fraction": 0.4, "rounds": 4, "local_epochs": epochs, "partition": kind,
+                "drop_rate": drop_rate, "alpha": 0.1, "classes_per_client": 3,
+            },
+            "training": {"batch_size": size},
+            "privacy": {"unit": unit, "noise_multiplier": 1.0} if unit else None,
+            "seed": seed,
+        }
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plan, "DRAWN_TOGETHER", together)
+        made = plan.build(own, (3, 8, 8), 3, LABELS, np.arange(100, dtype=np.int32))
+    parts = np.split(made.arrays["part_samples"], made.arrays["part_offsets"][1:-1])
+    cohorts = np.split(made.arrays["cohort_clients"], made.arrays["cohort_offsets"][1:-1])
+    plain = slot_by_slot(own if unit == "example" else own.model_copy(update={"privacy": None}), parts, cohorts)
+    for name, array in plain.items():
+        assert made.arrays[name].dtype == array.dtype, name
+        assert np.array_equal(made.arrays[name], array), name
+
+
+def test_a_worker_maps_the_plan_and_copies_no_batch(tmp_path):
+    made = built("federation.clients=20", "federation.rounds=5")
+    made.save(tmp_path / "plan")
+    for name in ("packed", "labels", "test"):
+        np.save(tmp_path / f"{name}.npy", np.zeros(1, np.int64))
+    for name in ("images", "npy"):
+        (tmp_path / f"{name}.json").write_text("[]")
+    paths = {name: str(tmp_path / f"{name}.npy") for name in ("packed", "labels", "test")}
+    paths |= {name: str(tmp_path / f"{name}.json") for name in ("images", "npy")}
+    nothing = dict.fromkeys(("adapter", "needs", "variant", "threads", "device", "privacy", "cache", "turns", "resume"))
+    nothing |= dict.fromkeys(("evaluate_every", "save_every", "passes", "checkpoint_s", "slowdown"), 0)
+    told = nothing | {
+        "training": {"batch_size": 20, "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "compile": False},
+        "loading": {"form": "memory", "loader": "gather", "workers": 0},
+        "data": paths | {"classes": ["a"], "shape": [3, 8, 8], "pixels": ""},
+        "plan": str(tmp_path / "plan"), "rounds": 5, "restarts": {}, "seed": 0,
+    }  # fmt: skip
+    (tmp_path / "job.json").write_text(json.dumps(told))
+    job = Job(str(tmp_path))
+    assert all(isinstance(array.base, np.memmap) for array in job._plan.values())
+    planned = {number: batches for number, _, batches in slots(made)}  # the last client's
+    for number in range(1, 6):
+        batches = job.work(number).clients[-1].batches
+        assert [batch.tolist() for batch in batches] == [batch.tolist() for batch in planned[number]]
+        assert all(np.shares_memory(batch, job._plan["batch_samples"]) for batch in batches)
+
+
+def test_a_plan_in_which_nobody_ever_takes_part_has_no_batches():
+    made = built(
+        "federation.clients=50", "federation.clients_per_round=1", "federation.rounds=2", "seed=3",
+        "privacy.unit=client", "privacy.noise_multiplier=1", "federation.drop_rate=0.999999",
+    )  # fmt: skip
+    assert len(made.arrays["cohort_clients"]) == 0
+    assert made.arrays["slot_batches"].tolist() == made.arrays["batch_offsets"].tolist() == [0]
+    assert {name: made.arrays[name].dtype.str for name in ("batch_samples", "slot_examples", "slot_seeds")} == {
+        "batch_samples": "<i4", "slot_examples": "<i8", "slot_seeds": "<i8",
+    }  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(["b", "a", "B", "ab", "\u00e9", ""]), min_size=1, max_size=40))
+def test_groups_hold_their_own_samples_in_the_order_of_their_names(groups):
+    names = sorted(set(groups))
+    own = federation(clients=len(names), partition="groups")
+    parts = partition(own, np.arange(len(groups), dtype=np.int32)[::-1], np.zeros(len(groups), np.int64), 0, groups)
+    assert [part.tolist() for part in parts] == [
+        [index for index, group in enumerate(groups) if group == name] for name in names
+    ]
+    assert all(part.dtype == np.int32 for part in parts)
 
 
 def test_batches_are_shuffled_anew_for_every_round_and_epoch():

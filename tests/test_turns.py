@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import events, jobs, plugins, runner, spec
+from bench import events, jobs, plugins, runner, shipped, spec
 from bench.errors import UserError
 from bench.jobs import Job
 from bench.regression import pairing
@@ -30,7 +30,7 @@ def job_of(home: Path, tmp_path: Path) -> Iterator[Callable[[str], Job]]:
 
     def make(request: str) -> Job:
         shown = Silent()
-        (cell,) = runner.prepare(spec.load(spec.find("quick"), TINY), shown)
+        (cell,) = runner.prepare(spec.load(shipped.find("quick"), TINY), shown)
         (own,) = runner.contenders([request], shown)
         reference = runner.contender("reference", plugins.find("backends", "reference"), None, None, shown)
         (task,) = jobs.tasks([cell], [own], reference, tmp_path / "task")

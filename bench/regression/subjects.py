@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import gittree, machine, plugins, record, runner, spec
+from bench import gittree, machine, plugins, record, runner, shipped, spec
 from bench.errors import UserError
 from bench.jobs import Contender, Prepared
 from bench.regression.baseline import Baseline, read, refuse_another
@@ -29,7 +29,7 @@ class Asked:
 
     def load(self, tree: gittree.Tree | None = None, base: Path | None = None) -> spec.Experiment:
         """Return the experiment; where it is a file of `tree`, as it stands in `base`, another commit's files."""
-        path = _moved(spec.find(self.experiment), tree, base)
+        path = _moved(shipped.find(self.experiment), tree, base)
         if not path.is_file():
             raise UserError(f"--against: {path.name} is not in that commit, so that there is nothing to compare with")
         return spec.load(path, self.settings, self.scale)
@@ -113,7 +113,7 @@ def against_ref(asked: Asked, ref: str, display: runner.Display) -> Iterator[Sub
 
 def _refuse_nothing(contests: Sequence[Contest], asked: Asked, tree: gittree.Tree, folder: Path, ref: str) -> None:
     """Raise UserError for a backend of which, with the experiment, nothing lies in the repository."""
-    experiment = spec.find(asked.experiment)
+    experiment = shipped.find(asked.experiment)
     if _moved(experiment, tree, folder) != experiment.absolute():
         return
     for contest in contests:

@@ -33,6 +33,16 @@ def test_plan(benchmark, privacy):
     assert built.rounds == ROUNDS
 
 
+@pytest.mark.parametrize("clients", [100, 1000, 10_000])
+def test_plan_of_many_clients(benchmark, clients):
+    """A tenth of them takes part in each of ten rounds; five samples a client."""
+    federation = {"clients": clients, "fraction": 0.1, "rounds": 10}
+    spec = Spec.model_validate({"model": {"name": "mlp"}, "federation": federation})
+    train = TRAIN[: 5 * clients]
+    built = benchmark.pedantic(plan.build, (spec, SHAPE, CLASSES, LABELS, train), rounds=5, warmup_rounds=1)
+    assert len(built.arrays["slot_seeds"]) == clients
+
+
 def test_digests(benchmark):
     spec = Spec.model_validate({"federation": {"clients": CLIENTS, "fraction": 0.1, "rounds": ROUNDS}})
     built = plan.build(spec, SHAPE, CLASSES, LABELS, TRAIN)
