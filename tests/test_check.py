@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import gittree
+from bench.regression import subjects
 from tests.conftest import ROOT, Finished
 
 REFERENCE = (ROOT / "backends" / "reference" / "adapter.py").read_text()
@@ -169,6 +171,15 @@ def test_a_base_that_cant_be_had_is_one_line(bench: Bench, repository: Path) -> 
     told = re.search(r"bench: mine \(base\) was not measured: .*no_such_module.*log: (.*)\)", done.err)
     assert told, done.err
     assert Path(told[1]).is_file()
+
+
+def test_what_is_installed_in_the_repository_is_not_of_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = gittree.around(repository)
+    installed = repository / ".venv" / "lib" / "adapter.py"
+    assert subjects._moved(installed, tree, repository / "base") == repository / "base" / ".venv" / "lib" / "adapter.py"
+    monkeypatch.setattr("sys.prefix", str(repository / ".venv"))
+    assert subjects._moved(installed, tree, repository / "base") == installed
+    assert subjects._moved(repository / "mine.py", tree, repository / "base") == repository / "base" / "mine.py"
 
 
 def test_another_experiment_is_refused(bench: Bench, repository: Path) -> None:

@@ -1,5 +1,6 @@
 """What a check compares: for each backend the base and the head, prepared and ready to run, and what they are."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -213,7 +214,8 @@ def _as_it_was(plugin: plugins.Plugin, tree: gittree.Tree, base: Path) -> plugin
 def _moved(path: Path, tree: gittree.Tree | None, base: Path | None) -> Path:
     """The path in another commit's files, with the links that are in it; as it is where the tree doesn't hold it."""
     path = path.absolute()
-    if tree is None or base is None or not path.is_relative_to(tree.root):
+    is_installed = path.is_relative_to(sys.prefix)  # a virtual environment may lie in the repository
+    if tree is None or base is None or is_installed or not path.is_relative_to(tree.root):
         return path
     return base / path.relative_to(tree.root)
 
