@@ -31,11 +31,13 @@ class Backend:
     """One framework. Weights are always canonical: a dict name -> float32 array, see `bench.model`.
 
     `loaders` says who can read its samples: fedbench (`gather`), and the framework's own loader (`framework`);
-    `private` which units of differential privacy, by which engines, such as (("example", "stock"),).
+    `private` which units of differential privacy, by which engines, such as (("example", "stock"),); `strategies` which
+    of `timing.strategy` it has.
     """
 
     loaders = ("gather",)
     private = ()
+    strategies = ("eager",)
 
     @classmethod
     def import_variant(cls, variant):
@@ -50,6 +52,14 @@ class Backend:
         Raise `Unsupported(reason)` for whatever of the job the framework can't do.
         """
         raise NotImplementedError
+
+    def way(self):
+        """Return (name, seconds by name) of the way it runs in, where `open` chose one by measuring, else None.
+
+        The job's repeats are told the name in `job.way`, and take it: another way would round differently. The seconds,
+        a dict, are empty there.
+        """
+        return
 
     def load(self, files, loading):
         """Make the samples ready and return what feeds them: a function from batches to an iterator over their samples.

@@ -10,6 +10,7 @@ SCHEMA = 1
 
 Started = namedtuple("Started", "schema python pid")
 Phase = namedtuple("Phase", "name seconds cpu_seconds peak_rss_bytes")  # import, open, load
+Chosen = namedtuple("Chosen", "way seconds")  # how the backend runs, and what each way took: see Backend.way
 Waiting = namedtuple("Waiting", "what")  # for its turn, before it does `what`: see bench.turns
 Progress = namedtuple("Progress", "what done total")  # of work outside of every clock
 Dropped = namedtuple("Dropped", "resident problem")  # page cache: the share that stayed, or why it can't be told
@@ -25,7 +26,7 @@ Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 
 EVENTS = (
-    Started, Phase, Waiting, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint, Skipped,
+    Started, Phase, Chosen, Waiting, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint, Skipped,
     Failed, Done,
 )  # fmt: skip
 _BY_NAME = {kind.__name__: kind for kind in EVENTS}

@@ -69,6 +69,7 @@ class Job:
     turns: bool, whether to wait for a turn before loading and before each round; slowdown: float, the share of its
     seconds by which a round is held back, 0 but where a check tests itself;
     classes: int; shape: (channel, height, width) of a sample; threads: int; device: "cpu" or "cuda";
+    strategy: "eager" or "fast"; way: str or None, what `Backend.way` of an earlier process of the backend told;
     variant: str or None, what follows the + in the backend's name.
     """
 
@@ -81,6 +82,8 @@ class Job:
         self.variant = told["variant"]
         self.threads = told["threads"]
         self.device = told["device"]
+        self.strategy = told["strategy"]
+        self.way = told["way"]
         self.seed = told["seed"]
         self.evaluate_every = told["evaluate_every"]
         self.save_every = told["save_every"]

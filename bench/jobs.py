@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import data, environments, machine, plan, plugins
+from bench import data, environments, events, machine, plan, plugins, store
 from bench.spec import Cell, Spec
 
 REFERENCE = "reference"
@@ -89,6 +89,7 @@ class Job:
     plan: Path
     rounds: int
     golden: Path | None = None  # folder of the reference's probe, each of whose rounds this one starts from
+    probe: Path | None = None  # folder of its backend's own probe, whose way it takes
 
     @property
     def what(self) -> str:
@@ -126,7 +127,7 @@ class Task:
             return []
         probed = [self.reference] + [one for one in certified if one.label != REFERENCE]
         rounds = plan.probe(self.first.plan).rounds
-        places = [self.folder / f"{_slug(one.label)}-probe" for one in probed]
+        places = [self._probe(one) for one in probed]
         return [
             Job(self.first, one, 0, place, self.folder / "probe", rounds, places[0] if place != places[0] else None)
             for one, place in zip(probed, places, strict=True)
@@ -149,7 +150,11 @@ class Task:
 
     def _repeat(self, arm: int, cell: Prepared, one: Contender, repeat: int) -> Job:
         planned, rounds = ("centralised", min(1, cell.rounds)) if one.centralised else ("plan", cell.rounds)
-        return Job(cell, one, repeat, self._place(arm, one, repeat), self.folder / planned, rounds)
+        place = self._place(arm, one, repeat)
+        return Job(cell, one, repeat, place, self.folder / planned, rounds, probe=self._probe(one))
+
+    def _probe(self, one: Contender) -> Path:
+        return self.folder / f"{_slug(one.label)}-probe"
 
     def _place(self, arm: int, one: Contender, repeat: int) -> Path:
         return self.folder / ((f"{arm}-" if len(self.cells) > 1 else "") + f"{_slug(one.label)}-{repeat}")
@@ -189,6 +194,8 @@ def told(job: Job) -> dict[str, Any]:
         "variant": job.contender.variant,
         "threads": threads(spec),
         "device": "cpu" if job.contender.label == REFERENCE else spec.timing.device,
+        "strategy": "eager" if job.contender.label == REFERENCE else spec.timing.strategy,
+        "way": _way(job),
         "seed": spec.seed,
         "evaluate_every": 0 if is_probe else spec.timing.evaluate_every,
         "save_every": 1 if is_probe else spec.timing.save_every,
@@ -214,6 +221,13 @@ def told(job: Job) -> dict[str, Any]:
             "pixels": samples.pixels,
         },
     }
+
+
+def _way(job: Job) -> str | None:
+    """The way that the backend's probe chose, if it chose one."""
+    found = store.read_json(job.probe / "result.json") if job.probe else None
+    told = [events.from_line(line) for line in found["events"]] if found else []
+    return next((event.way for event in told if isinstance(event, events.Chosen)), None)
 
 
 def _checkpoint_s(job: Job) -> float:

@@ -62,6 +62,7 @@ def run_entry(
         "status": status,
         "reason": reason,
         "versions": contender.versions,
+        "way": _way(seen),
         "resumed_after": [number - 1 for number, own in since.items() if own == 1][1:],
         "phases": _first_phases(seen)
         | {
@@ -83,6 +84,11 @@ def run_entry(
             (event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None
         ),
     }
+
+
+def _way(seen: Sequence[Event]) -> str | None:
+    """How a backend that chooses its way ran."""
+    return next((event.way for event in _only(seen, events.Chosen)), None)
 
 
 def _warmup(number: int, since: Mapping[int, int], timing: Timing) -> int:

@@ -178,6 +178,9 @@ class Timing(Section):
     warmup_rounds: Annotated[int, Field(ge=0)] = Field(1, description="first rounds kept out of the ratios")
     threads: Positive | None = Field(None, description="threads a backend; default: this machine's cores")
     device: Literal["cpu", "cuda"] = "cpu"
+    strategy: Literal["eager", "fast"] = Field(
+        "eager", description="the loop that everyone writes, or the fastest way found here, where a backend has one"
+    )
     evaluate_every: Positive = Field(1, description="rounds between evaluations; the last always is")
     save_every: Annotated[int, Field(ge=0)] = Field(0, description="keep the model every N rounds; 0 never")
     cache: Literal["warm", "cold"] = Field("warm", description="page cache; cold: dropped before each pass and round")

@@ -231,6 +231,7 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     baseline = next((entry["b"] for entry in cell["ratios"] if entry["a"] in backends and entry["b"] in backends), None)
     if baseline:
         notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")
+    notes += [_way(name, runs) for name, runs in backends.items() if runs[0].get("way")]
     notes += [_centralised(name) for name, runs in backends.items() if runs[0].get("centralised")]
     notes += [_resumption(run, warm) for run in cell["runs"] if run.get("resumed_after")]
     notes += overhead.warnings(backends)
@@ -240,6 +241,10 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
             if run["status"] != "done":
                 notes.append(f"{name}, repeat {run['repeat']}, {run['status']}: {run['reason']}")
     return tuple(dict.fromkeys(notes))
+
+
+def _way(name: str, runs: Sequence[Run]) -> str:
+    return f"{name} ran the way that its race found fastest on this machine: {runs[0]['way']}."
 
 
 def _centralised(name: str) -> str:

@@ -73,6 +73,8 @@ class Worker:
         self.stage = "open"
         _refuse(backend, job)
         self._phase("open", lambda: backend.open(job, job.weights()))
+        if backend.way():
+            self.send(events.Chosen(*backend.way()))
         self._await_turn("load")
         self._drop()
         feed = self._phase("load", lambda: backend.load(job.files, job.loading))
@@ -331,6 +333,8 @@ def _refuse(backend, job):
 
     if job.loading.loader not in backend.loaders:
         raise Unsupported("data.loader = {}: this backend has no loader of its own".format(job.loading.loader))
+    if job.strategy not in backend.strategies:
+        raise Unsupported("timing.strategy = {}: this backend has none but eager".format(job.strategy))
     if job.privacy is None:
         return
     engines = [engine for unit, engine in backend.private if unit == job.privacy.unit]

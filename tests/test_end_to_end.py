@@ -141,6 +141,9 @@ def test_loading_is_told_in_tables_and_a_picture(loading, bench):
     [
         ("reference", "22 pass, 0 fail, 1 skipped"),
         ("torch", "23 pass, 0 fail, 0 skipped"),
+        ("torch+fast", "8 pass, 0 fail, 15 skipped"),
+        ("torch+lean", "8 pass, 0 fail, 15 skipped"),
+        ("torch+crew", "8 pass, 0 fail, 15 skipped"),
         ("tff", "23 pass, 0 fail, 0 skipped"),
         ("syft-0.2", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.5", "9 pass, 0 fail, 14 skipped"),

@@ -212,6 +212,7 @@ def test_a_worker_maps_the_plan_and_copies_no_batch(tmp_path):
     paths = {name: str(tmp_path / f"{name}.npy") for name in ("packed", "labels", "test")}
     paths |= {name: str(tmp_path / f"{name}.json") for name in ("images", "npy")}
     nothing = dict.fromkeys(("adapter", "needs", "variant", "threads", "device", "privacy", "cache", "turns", "resume"))
+    nothing |= dict.fromkeys(("strategy", "way"))
     nothing |= dict.fromkeys(("evaluate_every", "save_every", "passes", "checkpoint_s", "slowdown"), 0)
     told = nothing | {
         "training": {"batch_size": 20, "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "compile": False},

@@ -14,6 +14,10 @@
 # needs = [
 #     "_torch/module.py",
 #     "_torch/feeding.py",
+#     "_torch/fast.py",
+#     "_torch/lean.py",
+#     "_torch/crew.py",
+#     "_torch/race.py",
 #     "_torch/noise.py",
 #     "_torch/opacus_privacy.py",
 #     "_torch/fused_privacy.py",
@@ -22,6 +26,7 @@
 # transport = "none"
 # loader = "DataLoader, a sample at a time"
 # decoder = "Pillow"
+# variants = ["fast", "lean", "crew"]
 # ///
 """PyTorch: the federated loop that everyone writes, eager, one client after another."""
 
@@ -36,6 +41,7 @@ class Adapter(Backend):
     """Federated averaging (McMahan et al. 2017, algorithm 1) in plain torch."""
 
     loaders = ("gather", "framework")
+    strategies = ("eager", "fast")
     private = (("example", "stock"), ("example", "fused"), ("client", "stock"))
 
     def open(self, job, weights):
@@ -51,9 +57,17 @@ class Adapter(Backend):
         self.set_weights(weights)
         self.run_model = torch.compile(self.model) if job.training.compile else self.model
         self.privacy = job.privacy
-        self.sgd = self.server = None
+        self.sgd = self.server = self.fast = None
         if job.privacy:
             self._open_privacy(job.privacy)
+        if job.strategy == "fast" or job.variant:
+            from _torch import fast
+
+            self.fast = fast.Fast(job, weights, self._race)
+
+    def _race(self, clients, feed, targets):
+        self.targets = targets
+        self._average(clients, feed, {name: tensor.clone() for name, tensor in self.tensors.items()})
 
     def _open_privacy(self, privacy):
         if privacy.engine == "fused":
@@ -72,20 +86,28 @@ class Adapter(Backend):
     def load(self, files, loading):
         self.targets = torch.from_numpy(np.array(files.labels)).to(self.device)
         self._wait()
-        return feeding.feeder(files, loading)
+        feed = feeding.feeder(files, loading)
+        if self.fast:
+            self.fast.attach(feed, self.targets)
+        return feed
+
+    def way(self):
+        return (self.fast.way, self.fast.seconds) if self.fast else None
 
     def round(self, work, feed):
         start = {name: tensor.clone() for name, tensor in self.tensors.items()}
         if self.server:
             self._private_average(work, feed, start)
+        elif self.fast and self.fast.way != "eager":
+            module.set_weights(self.tensors, self.fast.average(work.clients, start))
         else:
-            self._average(work, feed, start)
+            self._average(work.clients, feed, start)
         self._wait()
 
-    def _average(self, work, feed, start):
+    def _average(self, clients, feed, start):
         total = {name: torch.zeros_like(tensor) for name, tensor in self.tensors.items()}
-        examples = sum(client.examples for client in work.clients)
-        for client in work.clients:
+        examples = sum(client.examples for client in clients)
+        for client in clients:
             module.set_weights(self.tensors, start)
             self._train(client, feed)
             for name, tensor in self.tensors.items():

@@ -34,12 +34,17 @@ class Recorded:
 
 
 def record(subject: Subject, budget_s: float, display: Display) -> Recorded:
-    """Run pairs of every series in turn until the budget is spent. Raises UserError where a process fails."""
+    """Run pairs of every series in turn until the budget is spent.
+
+    What ends it before, Ctrl-C or a process that fails, is told, and the pairs until then stand; where a series has none,
+    it is raised: KeyboardInterrupt or UserError.
+    """
     if len(subject.contests) != 1:
         raise UserError("--self-test takes one backend at a time: --backends torch")
     (contest,) = subject.contests
     found: dict[float, list[dict[str, Any]]] = {slowed: [] for slowed, _ in ASKED}
     took: list[float] = []
+    texts = subject.texts()
     with folders.scratch("bench-check-") as folder:
         reference = runner.contender(REFERENCE, plugins.find("backends", REFERENCE), None, None, display)
         (task,) = jobs.tasks([subject.head], [contest.head], reference, folder)
@@ -50,7 +55,16 @@ def record(subject: Subject, budget_s: float, display: Display) -> Recorded:
             slowed = min(found, key=lambda own: len(found[own]))
             began = time.monotonic()
             sides = {"base": Side(job), "head": Side(job, slowed)}
-            found[slowed].append(pairing.run(sides, random.choice(pairing.SIDES), folder / "pair"))
+            try:
+                pair = pairing.run(sides, random.choice(pairing.SIDES), folder / "pair")
+                if subject.texts() != texts:
+                    raise UserError("a file under test was changed while it was measured")
+            except (UserError, KeyboardInterrupt) as error:
+                if not all(found.values()):
+                    raise
+                display.say(f"ended after {len(took)} pairs, which stand: {error or 'interrupted'}")
+                break
+            found[slowed].append(pair)
             took.append(time.monotonic() - began)
             left = max(0, math.floor((end - time.monotonic()) / statistics.median(took)))
             display.progress("pairs", len(took), len(took) + left)

@@ -48,6 +48,7 @@ def write_job(settings: dict[str, int], folder: Path) -> None:
     (folder / "nothing.json").write_text("[]")
     array, names = str(folder / "nothing.npy"), str(folder / "nothing.json")
     nothing = dict.fromkeys(("adapter", "needs", "variant", "threads", "device", "privacy", "cache", "turns", "resume"))
+    nothing |= dict.fromkeys(("strategy", "way"))
     nothing |= dict.fromkeys(("evaluate_every", "save_every", "passes", "checkpoint_s", "slowdown", "seed"), 0)
     paths = {"packed": array, "labels": array, "test": array, "images": names, "npy": names}
     told = nothing | {

@@ -1,0 +1,114 @@
+"""Who trains a cohort's clients: this process alone, or a crew of forked ones with a share of the clients each.
+
+Shares depend on the cohort alone, and sums are made in the order of clients and of shares: the same work gives the same
+weights bit for bit.
+"""
+
+import mmap
+import multiprocessing
+import traceback
+
+import torch
+
+_BYTES = 4  # of a float32
+
+
+class Alone:
+    """This process trains every client, one after another."""
+
+    def __init__(self, lean, feed, targets):
+        self.train = lambda *share: _train(lean, feed, targets, *share)
+        self.lean = lean
+        self.start, self.total = torch.empty_like(lean.block), torch.empty_like(lean.block)
+
+    def average(self, clients, weights):
+        """Return the clients' mean weights, from canonical ones to canonical ones; see `Backend.round`."""
+        self.lean.write(weights, self.start)
+        self.train(clients, _examples(clients), self.start, self.total)
+        return self.lean.read(self.total)
+
+
+class Crew:
+    """`size` processes of one thread each. They have the parent's memory as it was when the crew was made.
+
+    The parent may have had one thread only until then: of a pool of threads a forked process has the locks alone.
+    """
+
+    def __init__(self, size, lean, feed, targets):
+        self.lean = lean
+        self.start = _shared(lean.block.numel())
+        self.totals = [_shared(lean.block.numel()) for _ in range(size)]
+        fork = multiprocessing.get_context("fork")
+        self.members = []
+        for total in self.totals:
+            ours, theirs = fork.Pipe()
+            process = fork.Process(target=_serve, args=(theirs, ours, lean, feed, targets, self.start, total), daemon=True)
+            process.start()
+            theirs.close()
+            self.members.append(ours)
+
+    def average(self, clients, weights):
+        """Return the clients' mean weights, from canonical ones to canonical ones; see `Backend.round`."""
+        self.lean.write(weights, self.start)
+        shares = [share for share in deal(clients, len(self.members)) if share]
+        for member, share in zip(self.members, shares):
+            member.send((share, _examples(clients)))
+        for member in self.members[: len(shares)]:
+            try:
+                trouble = member.recv()
+            except EOFError:
+                trouble = "it died"
+            if trouble:
+                raise RuntimeError("a process of the crew failed: " + trouble)
+        total, *others = self.totals[: len(shares)]
+        for other in others:
+            total.add_(other)
+        return self.lean.read(total)
+
+
+def deal(clients, hands):
+    """Return `hands` lists of clients, about as long to train: the longest first, each to who has least (Graham 1969).
+
+    Every list keeps the cohort's order.
+    """
+    samples = [sum(len(batch) for batch in client.batches) for client in clients]
+    dealt = [[] for _ in range(hands)]
+    loads = [0] * hands
+    for place in sorted(range(len(clients)), key=lambda place: -samples[place]):
+        least = loads.index(min(loads))
+        dealt[least].append(place)
+        loads[least] += samples[place]
+    return [[clients[place] for place in sorted(own)] for own in dealt]
+
+
+def _examples(clients):
+    return sum(client.examples for client in clients)
+
+
+def _train(lean, feed, targets, clients, examples, start, total):
+    """Leave in `total` the clients' part of the mean: their weights, by their share of all `examples`."""
+    total.zero_()
+    for client in clients:
+        lean.block.copy_(start)
+        lean.train(client, feed, targets)
+        total.add_(lean.block, alpha=client.examples / examples)
+
+
+def _serve(connection, parents, lean, feed, targets, start, total):
+    parents.close()
+    torch.set_num_threads(1)
+    while True:
+        try:
+            clients, examples = connection.recv()
+        except EOFError:
+            return
+        try:
+            _train(lean, feed, targets, clients, examples, start, total)
+            connection.send(None)
+        except Exception:
+            connection.send(traceback.format_exc())
+
+
+def _shared(count):
+    """A float32 tensor (count,) in memory that forked processes share, of no file: containers have little /dev/shm."""
+    return torch.frombuffer(mmap.mmap(-1, count * _BYTES), dtype=torch.float32)

@@ -1,0 +1,49 @@
+"""torch's fast strategy end to end: certified, by name beside eager, the same weights from every repeat."""
+
+import pytest
+
+SETS = ("data.samples=90", "data.image_size=16", "federation.rounds=3", "federation.clients=5", "model.dropout=false")
+
+
+@pytest.fixture
+def run(bench):
+    def call(*arguments):
+        return bench("run", "--json", *(f"--set={one}" for one in SETS), *arguments)
+
+    return call
+
+
+def test_every_way_is_certified_and_gives_the_same_weights_each_time(run):
+    """The race included: its repeats take the way of the process that raced."""
+    labels = ["torch", "torch+fast", "torch+lean", "torch+crew"]
+    finished = run("--backends=" + ",".join(labels), "--repeats=2", "--set=timing.threads=2")
+    assert finished.code == 0, finished.err
+    (cell,) = finished.document["cells"]
+    assert {name: verdict["verdict"] for name, verdict in cell["parity"]["backends"].items()} == dict.fromkeys(
+        labels, "pass"
+    )
+    ways = {label: {entry["way"] for entry in cell["runs"] if entry["backend"] == label} for label in labels}
+    weights = {label: {entry["weights_sha256"] for entry in cell["runs"] if entry["backend"] == label} for label in labels}
+    assert ways["torch"] == {None} and ways["torch+lean"] == {"lean"} and ways["torch+crew"] == {"crew"}
+    assert len(ways["torch+fast"]) == 1 and ways["torch+fast"] <= {"eager", "lean", "crew"}
+    assert [len(found) for found in weights.values()] == [1, 1, 1, 1]
+    raced = ways["torch+fast"].pop()
+    assert weights["torch+fast"] == weights["torch" if raced == "eager" else f"torch+{raced}"]
+
+
+def test_the_strategy_of_a_spec_is_the_variant_s(run):
+    finished = run("--backends=torch,tff", "--repeats=1", "--set=timing.strategy=fast", "--allow-skips")
+    assert finished.code == 0, finished.err
+    torch, tff = finished.document["cells"][0]["runs"]
+    assert torch["way"] in ("eager", "lean", "crew")
+    assert tff["status"] == "skipped" and "timing.strategy = fast" in tff["reason"]
+
+
+@pytest.mark.parametrize(
+    "setting", ["privacy.noise_multiplier=1", "training.compile=true", "data.loader=framework"]
+)
+def test_what_only_the_eager_loop_does_is_skipped_with_the_reason(run, setting):
+    finished = run("--backends=torch+fast", "--repeats=1", f"--set={setting}", "--allow-skips")
+    assert finished.code == 0, finished.err
+    (own,) = finished.document["cells"][0]["runs"]
+    assert own["status"] == "skipped" and "timing.strategy = fast" in own["reason"]
