@@ -87,6 +87,19 @@ def test_what_is_slower_is_told_so_in_every_form(bench: Bench, repository: Path)
     assert git(repository, "status", "--porcelain", "-uno") == "M mine.py"  # their index is as it was
 
 
+def test_two_backends_that_are_not_slower_pass(bench: Bench, repository: Path) -> None:
+    (repository / "other.py").write_text(QUICK)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "second")
+    (repository / "other.py").write_text(adapter(0.01))
+    both = ("check", "--backends=./mine.py,./other.py", "--experiment=./my.toml", "--against=HEAD")
+    done = bench(*both, "--confidence=60%", "--max-slowdown=50%", "--json")
+    assert done.code == 0, done.err
+    assert [own["backend"] for own in done.document["backends"]] == ["mine", "other"]
+    training = [phase["verdict"] for own in done.document["backends"] for phase in own["phases"][:1]]
+    assert training == ["not slower", "not slower"]
+
+
 def test_a_budget_too_small_is_undecided(bench: Bench, repository: Path) -> None:
     done = bench(*MINE, "--against=HEAD", ONE_PAIR)
     assert done.code == 3, done.err
