@@ -117,6 +117,10 @@ class Backend:
         weights = self.weights()
         return None if weights is None else sum(array.nbytes for array in weights.values())
 
+    def peak_device_bytes(self):
+        """Return the most memory that tensors have taken on the job's device so far, or None on the CPU."""
+        return
+
     def predict(self, inputs):
         """Return logits, float32 (n, classes), of `inputs`, float32 (n, channel, height, width).
 

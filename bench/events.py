@@ -21,13 +21,14 @@ Evaluation = namedtuple("Evaluation", "round accuracy loss seconds")
 Predicted = namedtuple("Predicted", "round classes sample_s model_bytes")  # by the final model, of all held out; of one
 Saved = namedtuple("Saved", "round file sha256")  # file is relative to the job folder
 Checkpoint = namedtuple("Checkpoint", "round file sha256")  # what another process can go on from after this round
+OnDevice = namedtuple("OnDevice", "peak_bytes")  # the most memory that tensors took on a GPU
 Skipped = namedtuple("Skipped", "reason")
 Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 
 EVENTS = (
-    Started, Phase, Chosen, Waiting, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint, Skipped,
-    Failed, Done,
+    Started, Phase, Chosen, Waiting, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint, OnDevice,
+    Skipped, Failed, Done,
 )  # fmt: skip
 _BY_NAME = {kind.__name__: kind for kind in EVENTS}
 

@@ -80,6 +80,7 @@ def run_entry(
         "model_bytes": predicted.model_bytes if predicted else None,
         "weights_sha256": next((event.sha256 for event in reversed(_only(seen, events.Saved))), None),
         "privacy": privacy,
+        "peak_device_bytes": max((event.peak_bytes for event in _only(seen, events.OnDevice)), default=None),
         "peak_rss_bytes": max(
             (event.peak_rss_bytes for event in seen if hasattr(event, "peak_rss_bytes")), default=None
         ),

@@ -175,6 +175,7 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
         row("load data, s", _median(_phase("load_s"), figures), "load_s"),
         row("all evaluations, s", _median(_phase("evaluate_s"), figures), "evaluate_s"),
         row("peak memory", _median(lambda run: [run["peak_rss_bytes"]], size), "peak_rss_bytes"),
+        *_device_rows(backends, row),
         row("sent down a round", _median(_round_values("bytes_down"), size)),
         row("sent up a round", _median(_round_values("bytes_up"), size)),
         row("final accuracy, %", _spread(lambda run: _last(run, "accuracy", 100.0), 1)),
@@ -182,6 +183,13 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
         *_privacy_rows(backends),
     )
     return Table(f"What it costs{place}", ("", *backends), rows, _cost_notes(comparison, cell, backends))
+
+
+def _device_rows(backends: Mapping[str, Sequence[Run]], row: Callable[..., tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """What a GPU's memory held; nothing where no GPU was used."""
+    if not any(run.get("peak_device_bytes") for runs in backends.values() for run in runs):
+        return []
+    return [row("peak GPU memory", _median(lambda run: [run.get("peak_device_bytes")], size))]
 
 
 def _ways(backends: Mapping[str, Sequence[Run]]) -> list[tuple[str, ...]]:

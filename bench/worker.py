@@ -107,6 +107,9 @@ class Worker:
         if job.privacy:
             self._check_noise(backend, job.rounds)
             self.send(events.Noised([figure._asdict() for figure in backend.figures()]))
+        on_device = backend.peak_device_bytes()
+        if on_device is not None:
+            self.send(events.OnDevice(on_device))
         self.send(events.Done(job.rounds))
 
     def _await_turn(self, what):

@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests.conftest import ROOT
+
+FAKES = ROOT / "tests" / "fakes"
+
 SETS = ("data.samples=90", "data.image_size=16", "federation.rounds=3", "federation.clients=5", "model.dropout=false")
 
 
@@ -47,3 +51,22 @@ def test_what_only_the_eager_loop_does_is_skipped_with_the_reason(run, setting):
     assert finished.code == 0, finished.err
     (own,) = finished.document["cells"][0]["runs"]
     assert own["status"] == "skipped" and "timing.strategy = fast" in own["reason"]
+
+
+def test_a_device_s_memory_is_told(bench):
+    finished = bench("run", "--out=runs", f"--backends=reference,{FAKES / 'has_a_device.py'}", tiny=True)
+    assert finished.code == 0, finished.err
+    (row,) = [line for line in finished.out.splitlines() if "peak GPU memory" in line]
+    assert row.split()[3:] == ["-", "3.00", "MiB"]
+
+
+def test_cuda_where_a_gpu_is_and_a_reason_where_none_is(run):
+    finished = run("--backends=torch,torch+fast", "--repeats=1", "--set=timing.device=cuda", "--allow-skips")
+    assert finished.code == 0, finished.err
+    eager, fast = finished.document["cells"][0]["runs"]
+    assert fast["status"] == "skipped" and "timing.device = cuda" in fast["reason"]
+    if eager["status"] == "skipped":
+        assert eager["reason"] == "timing.device = cuda: torch finds no CUDA device here"
+    else:
+        assert eager["peak_device_bytes"] > 0
+        assert finished.document["cells"][0]["parity"]["backends"]["torch"]["verdict"] == "pass"

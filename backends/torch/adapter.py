@@ -162,6 +162,9 @@ class Adapter(Backend):
     def weights(self):
         return module.get_weights(self.tensors)
 
+    def peak_device_bytes(self):
+        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
+
     def predict(self, inputs):
         self.model.eval()
         with torch.no_grad():
