@@ -16,7 +16,7 @@ Reading = namedtuple("Reading", "seconds cpu_seconds peak_rss_bytes")
 
 
 class Meter:
-    """Begins to measure when it is made. Looking at the group takes milliseconds, so it is outside the clock."""
+    """Begins to measure when it is made. Looking at the group takes time, so it is outside the clock."""
 
     def __init__(self):
         self._cpu, _ = _usage()
@@ -43,13 +43,11 @@ def _from_proc():
     ticks = 0
     peak = 0
     for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
         try:
+            if not entry.isdigit() or os.getpgid(int(entry)) != group:
+                continue
             with open("/proc/{}/stat".format(entry), "rb") as file:
                 fields = file.read().rsplit(b")", 1)[1].split()
-            if int(fields[2]) != group:
-                continue
             ticks += sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
             with open("/proc/{}/status".format(entry), "rb") as file:
                 for line in file:
