@@ -18,12 +18,12 @@ ROUNDS_LOOKED_AT = 10  # for the largest cohort, which the ways are measured wit
 class Fast:
     """Averages cohorts. eager: the adapter's own function of (clients, feed, targets), raced against.
 
+    The process may not have had more than one thread of torch's until `attach`, see `crew.Crew`.
     way: eager, lean or crew; seconds: by way, of a lap of the race, empty where an earlier process had raced.
     """
 
     def __init__(self, job, weights, eager):
         _refuse(job)
-        torch.set_num_threads(1)  # until `attach`: see crew.Crew
         self.threads = job.threads
         self.lean = Lean(job.layers, job.training, job.shape, weights)
         self.way = job.way or (job.variant if job.variant != "fast" else None)

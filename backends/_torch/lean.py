@@ -67,7 +67,8 @@ class Lean:
 
     def _rows(self, block):
         """Each weight's own part of a block, as it is multiplied: a dense layer's (out, in), all others' flat."""
-        parts = zip(self.shapes.values(), block.split(self.sizes))
+        # .data: or autograd took a step on one weight for a change of all that share the block's memory
+        parts = zip(self.shapes.values(), (own.data for own in block.split(self.sizes)))
         return [own.view(shape) if len(shape) == 2 else own for shape, own in parts]
 
     def _canonical(self, block):

@@ -49,7 +49,8 @@ class Adapter(Backend):
             raise Unsupported("timing.device = cuda: torch finds no CUDA device here")
         if job.privacy and job.training.compile:
             raise Unsupported("training.compile with privacy: gradients of single examples need the layers one by one")
-        torch.set_num_threads(job.threads)
+        is_fast = job.strategy == "fast" or job.variant is not None
+        torch.set_num_threads(1 if is_fast else job.threads)  # fast forks, which a process with a pool of threads can't
         self.device = torch.device(job.device)
         self.training = job.training
         self.model = module.build(job.layers).to(self.device)
@@ -60,7 +61,7 @@ class Adapter(Backend):
         self.sgd = self.server = self.fast = None
         if job.privacy:
             self._open_privacy(job.privacy)
-        if job.strategy == "fast" or job.variant:
+        if is_fast:
             from _torch import fast
 
             self.fast = fast.Fast(job, weights, self._race)
