@@ -27,8 +27,8 @@ Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 
 EVENTS = (
-    Started, Phase, Chosen, Waiting, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint, OnDevice,
-    Skipped, Failed, Done,
+    Started, Phase, Chosen, Waiting, Progress, Dropped, Fed, Round, Noised, Evaluation, Predicted, Saved, Checkpoint,
+    OnDevice, Skipped, Failed, Done,
 )  # fmt: skip
 _BY_NAME = {kind.__name__: kind for kind in EVENTS}
 

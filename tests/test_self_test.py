@@ -25,7 +25,7 @@ def record(monkeypatch):
     monkeypatch.setattr(selftest.runner, "certify", lambda *_: None)
     monkeypatch.setattr(selftest.jobs, "tasks", lambda *_: [SimpleNamespace(repeats=[None])])
 
-    def call(*pairs, texts=lambda: []):
+    def call(*pairs, texts=list):
         left = iter(pairs)
 
         def run(*_):

@@ -26,8 +26,9 @@ def test_every_way_is_certified_and_gives_the_same_weights_each_time(run):
     assert {name: verdict["verdict"] for name, verdict in cell["parity"]["backends"].items()} == dict.fromkeys(
         labels, "pass"
     )
-    ways = {label: {entry["way"] for entry in cell["runs"] if entry["backend"] == label} for label in labels}
-    weights = {label: {entry["weights_sha256"] for entry in cell["runs"] if entry["backend"] == label} for label in labels}
+    runs = {label: [entry for entry in cell["runs"] if entry["backend"] == label] for label in labels}
+    ways = {label: {entry["way"] for entry in own} for label, own in runs.items()}
+    weights = {label: {entry["weights_sha256"] for entry in own} for label, own in runs.items()}
     assert ways["torch"] == {None} and ways["torch+lean"] == {"lean"} and ways["torch+crew"] == {"crew"}
     assert len(ways["torch+fast"]) == 1 and ways["torch+fast"] <= {"eager", "lean", "crew"}
     assert [len(found) for found in weights.values()] == [1, 1, 1, 1]
@@ -43,9 +44,7 @@ def test_the_strategy_of_a_spec_is_the_variant_s(run):
     assert tff["status"] == "skipped" and "timing.strategy = fast" in tff["reason"]
 
 
-@pytest.mark.parametrize(
-    "setting", ["privacy.noise_multiplier=1", "training.compile=true", "data.loader=framework"]
-)
+@pytest.mark.parametrize("setting", ["privacy.noise_multiplier=1", "training.compile=true", "data.loader=framework"])
 def test_what_only_the_eager_loop_does_is_skipped_with_the_reason(run, setting):
     finished = run("--backends=torch+fast", "--repeats=1", f"--set={setting}", "--allow-skips")
     assert finished.code == 0, finished.err

@@ -19,13 +19,13 @@ class Alone:
     def __init__(self, lean, feed, targets):
         self.train = lambda *share: _train(lean, feed, targets, *share)
         self.lean = lean
-        self.start, self.total = torch.empty_like(lean.block), torch.empty_like(lean.block)
+        self.start, self.moved = torch.empty_like(lean.block), torch.empty_like(lean.block)
 
     def average(self, clients, weights):
         """Return the clients' mean weights, from canonical ones to canonical ones; see `Backend.round`."""
         self.lean.write(weights, self.start)
-        self.train(clients, _examples(clients), self.start, self.total)
-        return self.lean.read(self.total)
+        self.train(clients, _examples(clients), self.start, self.moved)
+        return self.lean.read(self.start.add_(self.moved))
 
 
 class Crew:
@@ -37,12 +37,14 @@ class Crew:
     def __init__(self, size, lean, feed, targets):
         self.lean = lean
         self.start = _shared(lean.block.numel())
-        self.totals = [_shared(lean.block.numel()) for _ in range(size)]
+        self.moves = [_shared(lean.block.numel()) for _ in range(size)]
         fork = multiprocessing.get_context("fork")
         self.members = []
         for total in self.totals:
             ours, theirs = fork.Pipe()
-            process = fork.Process(target=_serve, args=(theirs, ours, lean, feed, targets, self.start, total), daemon=True)
+            process = fork.Process(
+                target=_serve, args=(theirs, ours, lean, feed, targets, self.start, total), daemon=True
+            )
             process.start()
             theirs.close()
             self.members.append(ours)
@@ -60,10 +62,9 @@ class Crew:
                 trouble = "it died"
             if trouble:
                 raise RuntimeError("a process of the crew failed: " + trouble)
-        total, *others = self.totals[: len(shares)]
-        for other in others:
-            total.add_(other)
-        return self.lean.read(total)
+        for moved in self.moves[: len(shares)]:
+            self.start.add_(moved)
+        return self.lean.read(self.start)
 
 
 def deal(clients, hands):
@@ -85,16 +86,19 @@ def _examples(clients):
     return sum(client.examples for client in clients)
 
 
-def _train(lean, feed, targets, clients, examples, start, total):
-    """Leave in `total` the clients' part of the mean: their weights, by their share of all `examples`."""
-    total.zero_()
+def _train(lean, feed, targets, clients, examples, start, moved):
+    """Leave in `moved` how far the clients bring the mean from `start`: their moves, by their share of `examples`.
+
+    A float32 sum of thousands of whole weights would be off by as much as these moved.
+    """
+    moved.zero_()
     for client in clients:
         lean.block.copy_(start)
         lean.train(client, feed, targets)
-        total.add_(lean.block, alpha=client.examples / examples)
+        moved.add_(lean.block.sub_(start), alpha=client.examples / examples)
 
 
-def _serve(connection, parents, lean, feed, targets, start, total):
+def _serve(connection, parents, lean, feed, targets, start, moved):
     parents.close()
     torch.set_num_threads(1)
     while True:
@@ -103,7 +107,7 @@ def _serve(connection, parents, lean, feed, targets, start, total):
         except EOFError:
             return
         try:
-            _train(lean, feed, targets, clients, examples, start, total)
+            _train(lean, feed, targets, clients, examples, start, moved)
             connection.send(None)
         except Exception:
             connection.send(traceback.format_exc())

@@ -1,8 +1,9 @@
 """`timing.strategy = fast`, or torch+fast: the cohort is averaged in whichever way is the fastest on this machine.
 
-The ways, of which torch+lean and torch+crew take just the one: eager, the loop that everyone writes; lean, the same in one process with less memory moved (`lean`); crew,
-lean in one process a thread, with the clients dealt out among them (`crew`). All of them do the same arithmetic in
-another order of summation, and each gives the same weights bit for bit every time.
+The ways, of which torch+lean and torch+crew take just the one: eager, the loop that everyone writes; lean, the same in
+one process with less memory moved (`lean`); crew, lean in one process a thread, with the clients dealt out among them
+(`crew`). All of them do the same arithmetic in another order of summation, and each gives the same weights bit for bit
+every time.
 """
 
 import numpy as np

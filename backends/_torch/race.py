@@ -7,8 +7,6 @@ import multiprocessing
 import statistics
 import time
 
-import torch
-
 WARM_UPS = 2  # laps of one step: what is made on first use, and how long a lap takes
 TURNS = 3  # of each way; one, where a lap is long
 LAP_S = 0.4  # about what a lap should take, at least

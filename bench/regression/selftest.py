@@ -36,8 +36,8 @@ class Recorded:
 def record(subject: Subject, budget_s: float, display: Display) -> Recorded:
     """Run pairs of every series in turn until the budget is spent.
 
-    What ends it before, Ctrl-C or a process that fails, is told, and the pairs until then stand; where a series has none,
-    it is raised: KeyboardInterrupt or UserError.
+    What ends it before, Ctrl-C or a process that fails, is told, and the pairs until then stand; where a series has
+    none, it is raised: KeyboardInterrupt or UserError.
     """
     if len(subject.contests) != 1:
         raise UserError("--self-test takes one backend at a time: --backends torch")
@@ -62,7 +62,7 @@ def record(subject: Subject, budget_s: float, display: Display) -> Recorded:
             except (UserError, KeyboardInterrupt) as error:
                 if not all(found.values()):
                     raise
-                display.say(f"ended after {len(took)} pairs, which stand: {error or 'interrupted'}")
+                display.say(f"ended after {len(took)} pairs, which stand: {str(error) or 'interrupted'}")
                 break
             found[slowed].append(pair)
             took.append(time.monotonic() - began)
