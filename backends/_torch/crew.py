@@ -40,12 +40,10 @@ class Crew:
         self.moves = [_shared(lean.block.numel()) for _ in range(size)]
         fork = multiprocessing.get_context("fork")
         self.members = []
-        for total in self.totals:
+        for moved in self.moves:
             ours, theirs = fork.Pipe()
-            process = fork.Process(
-                target=_serve, args=(theirs, ours, lean, feed, targets, self.start, total), daemon=True
-            )
-            process.start()
+            told = (theirs, ours, lean, feed, targets, self.start, moved)
+            fork.Process(target=_serve, args=told, daemon=True).start()
             theirs.close()
             self.members.append(ours)
 
