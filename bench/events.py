@@ -20,7 +20,7 @@ Evaluation = namedtuple("Evaluation", "round accuracy loss seconds")
 Predicted = namedtuple("Predicted", "round classes sample_s model_bytes")  # by the final model, of all held out; of one
 Saved = namedtuple("Saved", "round file sha256")  # file is relative to the job folder
 Checkpoint = namedtuple("Checkpoint", "round file sha256")  # what another process can go on from after this round
-Skipped = namedtuple("Skipped", "reason")
+Skipped = namedtuple("Skipped", "reason asked")  # see bench.backend.Unsupported
 Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 
