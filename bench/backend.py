@@ -24,7 +24,15 @@ float, or None where the framework can't compute it.
 
 
 class Unsupported(Exception):
-    """Raised by an adapter that can't honour the job, with the reason: a skip, never a silent difference."""
+    """Raised by an adapter that can't honour the job, with the reason: a skip, never a silent difference.
+
+    `asked` is what of the job is refused whatever else it asks, in the words of its job.json, such as {"privacy":
+    {"unit": "client"}}; None where that isn't told. `bench conformance` doesn't ask for the same twice.
+    """
+
+    def __init__(self, reason, asked=None):
+        super().__init__(reason)
+        self.asked = asked
 
 
 class Backend:

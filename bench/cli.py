@@ -237,6 +237,12 @@ def conformance(
     only: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Only cases with this in their name, such as private.")
     ] = None,
+    at_once: Annotated[
+        int,
+        typer.Option(
+            "--jobs", "-j", metavar="N", help="So many jobs at once, each with its share of the cores, and memory."
+        ),
+    ] = 1,
 ) -> None:
     """Tell whether a backend is right: train small cases beside the float64 reference.
 
@@ -251,7 +257,7 @@ def conformance(
 
     console = Console(stderr=True)
     with display.make(console) as shown:
-        results = suite.run(backend, out, shown, only or ())
+        results = suite.run(backend, out, shown, only or (), at_once)
     print(suite.render(results))
     if any(result.status == "fail" for result in results):
         raise typer.Exit(1)

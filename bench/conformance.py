@@ -20,10 +20,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import events, plugins, privacy, record, runner, spec
+from bench import events, machine, plugins, privacy, record, runner, spec
 from bench.errors import UserError
+from bench.foregone import Foregone
 from bench.jobs import REFERENCE, Job, Prepared, Task
 from bench.process import Outcome
+from bench.side_by_side import Counted
 
 LOSS_TOLERANCE = 1e-3
 NOISE_TOLERANCE = 0.05  # beside chance: what noise changes in later gradients is in the weights too
@@ -101,8 +103,11 @@ class Result:
     why: str = ""
 
 
-def experiment(only: Sequence[str] = ()) -> spec.Experiment:
-    """Return the cases whose name holds any of the texts `only`, or all cases, as one experiment, a cell each."""
+def experiment(only: Sequence[str] = (), threads: int = 0) -> spec.Experiment:
+    """Return the cases whose name holds any of the texts `only`, or all cases, as one experiment, a cell each.
+
+    Each trains with so many `threads`, or, for 0, as many as there are cores.
+    """
     for text in only:
         if not any(text in name for name in CASES):
             raise UserError(f"--only {text}: no case is called so; there are: {'; '.join(CASES)}")
@@ -111,20 +116,31 @@ def experiment(only: Sequence[str] = ()) -> spec.Experiment:
     if any(name in _SAME_AS_FIRST for name in found):
         needed.add(_FIRST)
     chosen = {name: own for name, own in CASES.items() if name in found or name in needed}
-    cells = [spec.Cell({"case": name}, spec.build(_COMMON, own).cells[0].spec) for name, own in chosen.items()]
+    shared = _COMMON | ({"timing": {"threads": threads}} if threads else {})
+    cells = [spec.Cell({"case": name}, spec.build(shared, own).cells[0].spec) for name, own in chosen.items()]
     return spec.Experiment("conformance", "Is this backend right?", tuple(cells))
 
 
-def run(backend: str, out: Path | None, display: runner.Display, only: Sequence[str] = ()) -> list[Result]:
-    """Run every case, or those whose name holds any of `only`. The run folder stays where `out` is given."""
+def run(
+    backend: str, out: Path | None, display: runner.Display, only: Sequence[str] = (), at_once: int = 1
+) -> list[Result]:
+    """Run every case, or those whose name holds any of `only`. The run folder stays where `out` is given.
+
+    Cases that train the same follow each other; of others so many run `at_once`, each with its share of the cores.
+    """
+    if at_once < 1:
+        raise UserError(f"--jobs {at_once}: must be at least 1")
     with tempfile.TemporaryDirectory(prefix="bench-conformance-") as temporary:
         requests = [REFERENCE, *([backend] if backend != REFERENCE else [])]
         plugin, _, _ = plugins.requested(backend)
         if plugin.header.centralised:
             raise UserError(f"{backend} is centralised: it has no federated averaging to hold against the reference's")
-        cases = experiment(only)
+        cases = experiment(only, threads=max(1, machine.cores() // at_once) if at_once > 1 else 0)
         cells = runner.prepare(cases, display)
-        folder, comparison = _run(cases, requests, out or Path(temporary), _Interrupting(backend, display), cells)
+        label = runner.labels([backend], companions=False)[0]
+        interrupting = _Interrupting(label, Counted(display) if at_once > 1 else display)
+        known = Foregone(label, cells)
+        folder, comparison = _run(cases, requests, out or Path(temporary), interrupting, cells, known, at_once)
         tasks: dict[int, list[Case]] = {}
         for cell, prepared in zip(comparison["cells"], cells, strict=True):
             tasks.setdefault(cell["task"], []).append(Case(cell["set"]["case"], cell, prepared, folder))
@@ -133,13 +149,21 @@ def run(backend: str, out: Path | None, display: runner.Display, only: Sequence[
 
 
 def _run(
-    cases: spec.Experiment, requests: Sequence[str], out: Path, display: "_Interrupting", cells: Sequence[Prepared]
+    cases: spec.Experiment,
+    requests: Sequence[str],
+    out: Path,
+    display: "_Interrupting",
+    cells: Sequence[Prepared],
+    foregone: Foregone,
+    at_once: int,
 ) -> tuple[Path, dict[str, Any]]:
     """Run the cases, once more after each interruption."""
     while True:
         try:
             fresh = not display.interrupted
-            return runner.run(cases, requests, out, display, fresh=fresh, cells=cells, companions=False)
+            return runner.run(
+                cases, requests, out, display, fresh, cells, companions=False, foregone=foregone, at_once=at_once
+            )
         except _Interrupted:
             continue
 
@@ -151,8 +175,8 @@ class _Interrupted(Exception):
 class _Interrupting:
     """Tells what is going on as `display` does, and ends each of the backend's jobs of the interrupted cases once."""
 
-    def __init__(self, backend: str, display: runner.Display) -> None:
-        self.label = runner.labels([backend], companions=False)[0]
+    def __init__(self, label: str, display: runner.Display) -> None:
+        self.label = label
         self.display = display
         self.interrupted: set[Path] = set()
         self.ended_before: set[Path] = set()

@@ -22,7 +22,7 @@ Predicted = namedtuple("Predicted", "round classes sample_s model_bytes")  # by 
 Saved = namedtuple("Saved", "round file sha256")  # file is relative to the job folder
 Checkpoint = namedtuple("Checkpoint", "round file sha256")  # what another process can go on from after this round
 OnDevice = namedtuple("OnDevice", "peak_bytes")  # the most memory that tensors took on a GPU
-Skipped = namedtuple("Skipped", "reason")
+Skipped = namedtuple("Skipped", "reason asked")  # see bench.backend.Unsupported
 Failed = namedtuple("Failed", "stage message trace")
 Done = namedtuple("Done", "rounds")
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +32,7 @@ from bench import (
     privacy,
     process,
     record,
+    side_by_side,
     speeds,
     store,
 )
@@ -60,6 +62,16 @@ class Display(Protocol):
 
     def ended(self, job: Job, outcome: process.Outcome) -> None:
         """Tell how it ended."""
+
+
+class Foregone(Protocol):
+    """What is known of jobs before they run."""
+
+    def learn(self, job: Job, outcome: process.Outcome) -> None:
+        """Take note of how a job ended."""
+
+    def outcome(self, job: Job) -> process.Outcome | None:
+        """Return how a job would end, or None where it has to run."""
 
 
 def prepare(experiment: Experiment, display: Display) -> list[Prepared]:
@@ -176,11 +188,14 @@ def run(
     cells: Sequence[Prepared] | None = None,
     companions: bool = True,
     command: Sequence[str] | None = None,
+    foregone: Foregone | None = None,
+    at_once: int = 1,
 ) -> tuple[Path, dict[str, Any]]:
     """Run the experiment on the backends and return the run folder and the comparison in it.
 
     `cells` are the experiment's, where the caller has prepared them; without `companions` just what is asked for runs;
-    `command` is what the user typed, to be told in reports.
+    `command` is what the user typed, to be told in reports; what is `foregone` isn't run; so many tasks run
+    `at_once`, where times are of no interest.
     """
     refuse_one_name_for_two(requests)
     folders.refuse_unwritable(out)
@@ -191,23 +206,29 @@ def run(
     key = _key(cells, requests)
     with folders.claim(out, experiment.name, key, fresh) as folder:
         tasks = jobs.tasks(cells, backends, reference, folder)
-        comparison = _run_tasks(experiment, cells, tasks, display) | {"command": list(command) if command else None}
+        comparison = _run_tasks(experiment, cells, tasks, display, foregone, at_once)
+        comparison |= {"command": list(command) if command else None}
         store.write_json(folder / "record.json", comparison)
         store.write_text(folder / "comparison.json", json.dumps(comparison, indent=1) + "\n")
     return folder, comparison
 
 
 def _run_tasks(
-    experiment: Experiment, cells: Sequence[Prepared], tasks: Sequence[Task], display: Display
+    experiment: Experiment,
+    cells: Sequence[Prepared],
+    tasks: Sequence[Task],
+    display: Display,
+    foregone: Foregone | None,
+    at_once: int,
 ) -> dict[str, Any]:
     display.jobs(tasks)
-    underway = [_probed(number, task, display) for number, task in enumerate(tasks, start=1)]
     spec = cells[0].cell.spec
     calibrated = []
-    for repeat in range(1, max(task.repeated for task in tasks) + 1):
-        calibrated.append(_calibrated(tasks[0].folder.parent / f"calibration-{repeat}.json", jobs.threads(spec)))
-        for own in underway:
-            own.repeat(repeat, display)
+    with side_by_side.threads(at_once, display) as (each, shown):
+        underway = list(each(partial(_probed, display=shown, foregone=foregone), range(1, len(tasks) + 1), tasks))
+        for repeat in range(1, max(task.repeated for task in tasks) + 1):
+            calibrated.append(_calibrated(tasks[0].folder.parent / f"calibration-{repeat}.json", jobs.threads(spec)))
+            list(each(partial(_Underway.repeat, number=repeat, display=shown, foregone=foregone), underway))
     entries = {cell: entry for own in underway for cell, entry in own.entries().items()}
     comparison = {
         "schema": record.SCHEMA,
@@ -258,14 +279,15 @@ class _Underway:
     finished: list[tuple[Job, process.Outcome]] = field(default_factory=list)
     measured: list[dict[str, float]] = field(default_factory=list)
 
-    def repeat(self, number: int, display: Display) -> None:
+    def repeat(self, number: int, display: Display, foregone: Foregone | None) -> None:
         """Run each cell on each backend once more."""
         if number <= self.task.repeated and self.task.first.cell.spec.timing.loading_passes:
             self.measured.append(_limits(self.task, number))
         for job in self.task.repeats:
             if job.repeat == number:
                 outcome = self.skipped.get(job.contender.label)
-                self.finished.append((job, _answered(job, outcome, display) if outcome else _finish(job, display)))
+                own = _answered(job, outcome, display) if outcome else _outcome(job, display, foregone)
+                self.finished.append((job, own))
 
     def entries(self) -> dict[Prepared, dict[str, Any]]:
         """Return an entry of the comparison for each cell."""
@@ -281,12 +303,14 @@ class _Underway:
         }
 
 
-def _probed(number: int, task: Task, display: Display) -> _Underway:
-    verdicts, skipped = certify(task, display)
+def _probed(number: int, task: Task, display: Display, foregone: Foregone | None) -> _Underway:
+    verdicts, skipped = certify(task, display, foregone)
     return _Underway(number, task, verdicts, skipped)
 
 
-def certify(task: Task, display: Display) -> tuple[dict[str, Any], dict[str, process.Outcome]]:
+def certify(
+    task: Task, display: Display, foregone: Foregone | None = None
+) -> tuple[dict[str, Any], dict[str, process.Outcome]]:
     """Write the task's plans into its folder and run its probes.
 
     Returns each backend's verdict, and the outcomes of those that were skipped, by label.
@@ -295,9 +319,19 @@ def certify(task: Task, display: Display) -> tuple[dict[str, Any], dict[str, pro
     plan.probe(task.first.plan).save(task.folder / "probe")
     if any(one.centralised for one in task.backends):
         plan.centralised(task.first.plan).save(task.folder / "centralised")
-    probes = [(job, _finish(job, display)) for job in task.probes]
+    probes = [(job, _outcome(job, display, foregone)) for job in task.probes]
     skipped = {job.contender.label: outcome for job, outcome in probes if outcome.status == "skipped"}
     return _verdicts(task.first, probes), skipped
+
+
+def _outcome(job: Job, display: Display, foregone: Foregone | None) -> process.Outcome:
+    known = foregone.outcome(job) if foregone else None
+    if known:
+        return _answered(job, known, display)
+    outcome = _finish(job, display)
+    if foregone:
+        foregone.learn(job, outcome)
+    return outcome
 
 
 def _answered(job: Job, outcome: process.Outcome, display: Display) -> process.Outcome:

@@ -46,7 +46,7 @@ def main(folder):
         from bench.backend import Unsupported
 
         if isinstance(error, Unsupported):
-            send(events.Skipped(str(error)))
+            send(events.Skipped(str(error), error.asked))
             return UNSUPPORTED
         message = "{}: {}".format(type(error).__name__, error) if str(error) else type(error).__name__
         send(events.Failed(worker.stage, " ".join(message.split())[:2000], traceback.format_exc()))
@@ -335,18 +335,21 @@ def _refuse(backend, job):
     from bench.backend import Unsupported
 
     if job.loading.loader not in backend.loaders:
-        raise Unsupported("data.loader = {}: this backend has no loader of its own".format(job.loading.loader))
+        told = "data.loader = {}: this backend has no loader of its own".format(job.loading.loader)
+        raise Unsupported(told, {"loading": {"loader": job.loading.loader}})
     if job.strategy not in backend.strategies:
-        raise Unsupported("timing.strategy = {}: this backend has none but eager".format(job.strategy))
+        told = "timing.strategy = {}: this backend has none but eager".format(job.strategy)
+        raise Unsupported(told, {"strategy": job.strategy})
     if job.privacy is None:
         return
-    engines = [engine for unit, engine in backend.private if unit == job.privacy.unit]
+    unit, engine = job.privacy.unit, job.privacy.engine
+    engines = [one for own, one in backend.private if own == unit]
     if not engines:
-        told = "privacy.unit = {}: this backend has no such differential privacy"
-        raise Unsupported(told.format(job.privacy.unit))
-    if job.privacy.engine not in engines:
-        told = "privacy.engine = {}: this backend has {} for unit {}"
-        raise Unsupported(told.format(job.privacy.engine, " and ".join(engines), job.privacy.unit))
+        told = "privacy.unit = {}: this backend has no such differential privacy".format(unit)
+        raise Unsupported(told, {"privacy": {"unit": unit}})
+    if engine not in engines:
+        told = "privacy.engine = {}: this backend has {} for unit {}".format(engine, " and ".join(engines), unit)
+        raise Unsupported(told, {"privacy": {"unit": unit, "engine": engine}})
 
 
 def _read(feed, batches, at_least_s):

@@ -1,15 +1,17 @@
-"""What several test modules share: the command line as a user calls it, and tiny specs."""
+"""What several test modules share: the command line as a user calls it, tiny specs, and the machine among processes."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 
@@ -17,8 +19,51 @@ collect_ignore = ["benchmarks"]  # asked for by their path: python -m pytest tes
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
 
 os.environ["FEDBENCH_SPEEDS"] = "/dev/null/none"  # fakes' speeds say nothing of this machine
+# Threads that spin while they wait make torch up to 70 times slower where something else wants the core.
+os.environ |= {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
+
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")  # how long an example takes says how busy the machine is
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several processes of tests cores of its own, as if each were alone on a smaller machine.
+
+    What a test starts has as many threads as it sees cores, and neither waits for the others nor slows their clocks.
+    """
+    own = getattr(config, "workerinput", None)  # pytest-xdist's
+    if own and CORES:
+        number, count = int(own["workerid"].removeprefix("gw")), own["workercount"]
+        os.sched_setaffinity(0, sorted(CORES)[number % count :: count] or CORES)
+
+
+def pytest_sessionstart() -> None:
+    """What a test starts may be a pytest of its own, whose benchmarks pytest-xdist has nothing to do with."""
+    os.environ.pop("PYTEST_XDIST_WORKER", None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes begins first where there are several processes, lest one is left with it at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
+
+
+@contextmanager
+def every_core() -> Iterator[None]:
+    """All cores for what is started within, which may then be slowed by what runs beside it."""
+    if not CORES:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
+
 
 TINY = (
     "data.samples=30",

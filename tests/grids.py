@@ -29,7 +29,10 @@ def tasks(
 def _prepared(cell: spec.Cell) -> Prepared:
     labels = np.arange(TRAIN + HELD_OUT) % CLASSES
     train = np.arange(TRAIN, dtype=np.int32)
-    data: Any = SimpleNamespace(train=train, test=np.arange(HELD_OUT), classes=("a", "b", "c"), labels=labels)
+    data: Any = SimpleNamespace(
+        train=train, test=np.arange(HELD_OUT), classes=("a", "b", "c"), labels=labels, shape=(3, 8, 8),
+        folder=Path("data"), pixels="d" * 64,
+    )  # fmt: skip
     built = plan.build(cell.spec, (3, 8, 8), CLASSES, labels, train)
     return Prepared(cell, data, built, {"data": "d" * 64} | built.digests())
 

@@ -27,6 +27,7 @@ UP = (
     "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 0x41));"
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )
+pytestmark = pytest.mark.xdist_group("duet")  # one after another: they share a network, and what is played once
 ALONE = ["unshare", "-rn", sys.executable, "-c", UP]  # a network of its own, in which there is only loopback
 
 
@@ -363,9 +364,15 @@ def test_a_side_that_fails_is_told_in_one_line(tmp_path, monkeypatch, fault):
     monkeypatch.setattr(duet_stage, "PARTING_S", 0.5)
     monkeypatch.setattr(duet, "SILENCE_S", 0.5)
     python = Environment("fake", Path(sys.executable), None, False, None, None, None, {}, "")
+    before = running()
     played = duet.both(python, Settings(wait_s=0.5), Silent())
     assert played.problems[0].startswith(told)
-    assert not [one for one in psutil.Process(os.getpid()).children() if one.status() != psutil.STATUS_ZOMBIE]
+    assert running() == before
+
+
+def running() -> set[psutil.Process]:
+    """This process' children: whatever other tests have left, and their own."""
+    return {one for one in psutil.Process(os.getpid()).children() if one.status() != psutil.STATUS_ZOMBIE}
 
 
 def test_a_repeated_step_has_its_median_and_interval():

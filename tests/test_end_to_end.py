@@ -15,24 +15,26 @@ import numpy as np
 import pytest
 
 from bench import record
-from tests.conftest import REAL_DATA, ROOT
+from tests.conftest import REAL_DATA, ROOT, every_core
 
 PHASES = {"import_s", "open_s", "load_s", "first_round_s", "train_s", "evaluate_s"}
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory) -> tuple[Path, dict]:
-    """`bench run --backends torch,tff --json`, once."""
+    """`bench run --backends torch,tff --json`, once, on all cores: with several threads, too, repeats are alike."""
     folder = tmp_path_factory.mktemp("quick")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.cli", "run", "--backends", "torch,tff", "--json"],
-        cwd=folder, capture_output=True, text=True, timeout=1800,
-    )  # fmt: skip
+    with every_core():
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.cli", "run", "--backends", "torch,tff", "--json"],
+            cwd=folder, capture_output=True, text=True, timeout=1800,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (run,) = (folder / "runs").iterdir()
     return run, json.loads(done.stdout)
 
 
+@pytest.mark.xdist_group("quick")
 def test_the_main_job_ends_with_a_table_that_can_be_trusted(quick):
     _, comparison = quick
     (cell,) = comparison["cells"]
@@ -55,6 +57,7 @@ def test_the_main_job_ends_with_a_table_that_can_be_trusted(quick):
     assert ratio["pairs"] == 38
 
 
+@pytest.mark.xdist_group("quick")
 def test_repeats_of_a_backend_are_bit_identical(quick):
     _, comparison = quick
     for backend in ("torch", "tff"):
@@ -62,6 +65,7 @@ def test_repeats_of_a_backend_are_bit_identical(quick):
         assert len(found) == 1
 
 
+@pytest.mark.xdist_group("quick")
 def test_the_run_folder_holds_the_same_in_every_format(quick, bench):
     folder, comparison = quick
     assert json.loads((folder / "comparison.json").read_text()) == comparison
@@ -75,6 +79,7 @@ def test_the_run_folder_holds_the_same_in_every_format(quick, bench):
     assert not rows[2]["accuracy"]
 
 
+@pytest.mark.xdist_group("quick")
 def test_a_run_compares_with_itself_and_not_with_another_experiment(quick, bench, tmp_path):
     folder, _ = quick
     assert "torch (B)" in bench("compare", str(folder), str(folder)).out
@@ -99,6 +104,7 @@ def loading(tmp_path_factory) -> tuple[Path, dict]:
     return run, json.loads(done.stdout)
 
 
+@pytest.mark.xdist_group("loading")
 def test_every_form_and_loader_trains_to_the_same_weights(loading):
     _, comparison = loading
     runs = [run for cell in comparison["cells"] for run in cell["runs"]]
@@ -116,6 +122,7 @@ def test_every_form_and_loader_trains_to_the_same_weights(loading):
         assert [verdict["verdict"] for verdict in cell["parity"]["backends"].values()] == ["pass", "pass"]
 
 
+@pytest.mark.xdist_group("loading")
 def test_a_frameworks_own_decoder_is_timed_and_never_trained_on(loading):
     _, comparison = loading
     native = [arm for arm in comparison["loading"]["arms"] if arm["form"] == "image-native"]
@@ -123,6 +130,7 @@ def test_a_frameworks_own_decoder_is_timed_and_never_trained_on(loading):
     assert all(arm["samples_per_s"] > 0 and arm["epoch_s"] is None for arm in native)
 
 
+@pytest.mark.xdist_group("loading")
 def test_loading_is_told_in_tables_and_a_picture(loading, bench):
     folder, comparison = loading
     arms = comparison["loading"]["arms"]

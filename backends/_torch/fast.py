@@ -73,12 +73,15 @@ class Fast:
 
 
 def _refuse(job):
+    mine = {"strategy": job.strategy, "variant": job.variant}
     told = "timing.strategy = fast with {}: only the eager loop does that"
     if job.device != "cpu":
-        raise Unsupported(told.format("timing.device = {}".format(job.device)))
+        raise Unsupported(told.format("timing.device = {}".format(job.device)), {**mine, "device": job.device})
     if job.privacy:
-        raise Unsupported(told.format("privacy"))
+        raise Unsupported(told.format("privacy"), {**mine, "privacy": {}})
     if job.training.compile:
-        raise Unsupported(told.format("training.compile"))
-    if job.loading.loader != "gather" or job.passes:
-        raise Unsupported(told.format("a framework's loader or passes of loading"))
+        raise Unsupported(told.format("training.compile"), {**mine, "training": {"compile": True}})
+    if job.loading.loader != "gather":
+        raise Unsupported(told.format("a framework's loader"), {**mine, "loading": {"loader": job.loading.loader}})
+    if job.passes:
+        raise Unsupported(told.format("passes of loading"))
