@@ -211,7 +211,8 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.allocator == "fixed":
         os.environ.update(ALLOCATOR)
-    told, found = Console(stderr=True), {backend: [] for backend in asked.backends}
+    told = Console(stderr=True)
+    found: dict[str, list[Group]] = {backend: [] for backend in asked.backends}
     with tempfile.TemporaryDirectory(prefix="round-parts-") as folder:
         try:
             for number in range(1, asked.groups + 1):
@@ -225,7 +226,9 @@ def main() -> int:
             return 2
     facts = machine.facts()
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    print(f"{asked.experiment}, {' '.join(asked.set) or 'as it comes'}; allocator {asked.allocator}, --steps {asked.steps}")
+    asked_for = " ".join(asked.set) or "as it comes"
+    steps = ",".join(map(str, asked.steps))
+    print(f"{asked.experiment}, {asked_for}; allocator {asked.allocator}, --steps {steps}")
     print(f"on {facts['cpu']}, {facts['cores']} cores; load at the end: {load}")
     drawing.draw(table(found, asked.steps), Console(width=None if sys.stdout.isatty() else 120))
     verdicts = {name: verdict(shares(groups, asked.steps)["harness"]) for name, groups in found.items()}
