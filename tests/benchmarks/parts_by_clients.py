@@ -1,14 +1,16 @@
-"""How the parts of a round, plans, memory and files grow with the number of clients: a tiny model, everyone in each round.
+"""How the parts of a round, plans, memory and files grow with the number of clients: everyone in every round.
 
     python -m tests.benchmarks.parts_by_clients torch
     python -m tests.benchmarks.parts_by_clients tff --clients 10,100,1000 --picture by-clients.svg
 
 A few samples of 8 x 8 pixels a client, the mlp, one thread. Aggregation and harness are as `round_parts` tells them.
-Each line of the table is measured in a process of its own, so that the harness' peak memory is its own: it has in it what
-the imports take, the building of the plan, and the run's document. The worker's is of its whole process group.
+Each line of the table is measured in a process of its own, so that the harness' peak memory is its own: what imports
+take is in it, the building of the plan, and the run's document. The worker's is of its whole process group, which gives
+no memory back, as the allocator is set here.
 
 Told besides is the slope of aggregation in a log-log picture, fitted through all and between the two largest numbers of
-clients: 1 is in proportion. Exit code 1 where one of them is above 1.2: ten times the clients, sixteen times the seconds.
+clients: 1 is in proportion. Exit code 1 where one of them is above 1.2: for ten times the clients, sixteen times the
+seconds.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +171,9 @@ def _panel(axes, found, lines: Mapping[str, str], unit: float, title: str, first
         clients = sorted(own)
         for name, look in lines.items():
             values = [own[one][name] / unit for one in clients]
-            axes.plot(clients, values, look, color=colour[backend], linewidth=1.3, markersize=3.5, label=f"{backend}: {name}")
+            axes.plot(
+                clients, values, look, color=colour[backend], linewidth=1.3, markersize=3.5, label=f"{backend}: {name}"
+            )
         top, values = clients[-1], [own[one][first] / unit for one in clients]
         axes.plot(clients, [values[-1] * one / top for one in clients], color=BLACK, linewidth=0.7, alpha=0.4)
     axes.set_xscale("log")

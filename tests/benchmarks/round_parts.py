@@ -6,10 +6,10 @@
 Of each backend three processes are alive and train a round each in turn. One trains the plan. The others train the same
 cohorts, but of each client no more than a few steps on one sample: a line through the two, followed back to no step at
 all, is a round in which nothing is trained. What is left of it, starting every client from the model and averaging, is
-*aggregation*. (torch takes a client without any batch, and --steps 0,3 asks it directly. TFF does not: nobody's examples
-have no mean.) *Feed* is read by one more process, which trains nothing, before the others begin. *Harness* is what passes
-between giving a turn and its answer, less the round's own seconds: reading the round's plan, looking at the process
-group before and after, the event, and waking up. *Compute* is the rest.
+*aggregation*. (torch takes a client without any batch, and --steps 0,3 asks it directly. TFF doesn't: nobody's examples
+have no mean.) *Feed* is read by one more process, which trains nothing, before the others begin. *Harness* is what
+passes between giving a turn and its answer, less the round's own seconds: reading the round's plan, looking at the
+process group before and after, the event, and waking up. *Compute* is the rest.
 
 Told are medians over rounds and shares with 95 % bootstrap intervals, groups of processes drawn first and rounds within
 them. The first round is warm-up, and the last is followed by evaluation: neither counts. The allocator's thresholds are
@@ -47,11 +47,11 @@ Steps = tuple[int, int]
 NOTES = (
     "A part is a difference between processes that take turns on one machine; one that comes out negative is too small"
     " to be told.",
-    "Aggregation has in it what it takes to start a client (its optimizer; TFF's data set of it), and what its first step"
-    " takes beyond a later one. What a framework does with a batch that was fed (scaling, another layout, TFF's way into"
-    " its own process) is compute.",
-    "Feed is read alone; where a framework reads ahead or trains clients in parallel, parts overlap, and compute is what"
-    " they leave.",
+    "Aggregation has in it what it takes to start a client (its optimizer; TFF's data set of it), and what its first"
+    " step takes beyond a later one. What a framework does with a batch that was fed (scaling, another layout, TFF's"
+    " way into its own process) is compute.",
+    "Feed is read alone; where a framework reads ahead or trains clients in parallel, parts overlap, and compute is"
+    " what they leave.",
     "The harness' part includes waiting for a turn, which bench run does without.",
 )
 
@@ -161,7 +161,9 @@ def shares(groups: Sequence[Group], steps: Steps) -> dict[str, tuple[float, floa
 
 def seconds(groups: Sequence[Group], steps: Steps) -> dict[str, float]:
     """Return the seconds of each part over all groups."""
-    return parts(np.concatenate([one.rounds for one in groups], axis=1), np.concatenate([one.feed for one in groups]), steps)
+    return parts(
+        np.concatenate([one.rounds for one in groups], axis=1), np.concatenate([one.feed for one in groups]), steps
+    )
 
 
 def _shares(own: Mapping[str, float]) -> dict[str, float]:
@@ -205,7 +207,9 @@ def main() -> int:
     parser.add_argument("backends", nargs="+", help="as bench run takes them")
     parser.add_argument("--experiment", default="quick", help="what is trained (quick)")
     parser.add_argument("--groups", type=int, default=3, help="groups of fresh processes a backend (3)")
-    parser.add_argument("--steps", type=two_steps, default=(1, 3), metavar="LOW,HIGH", help="what the line runs through (1,3)")
+    parser.add_argument(
+        "--steps", type=two_steps, default=(1, 3), metavar="LOW,HIGH", help="what the line runs through (1,3)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as bench run has it")
     parser.add_argument("--allocator", choices=("fixed", "as-it-is"), default="fixed", help="glibc's thresholds")
     asked = parser.parse_args()
