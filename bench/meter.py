@@ -16,7 +16,7 @@ Reading = namedtuple("Reading", "seconds cpu_seconds peak_rss_bytes")
 
 
 class Meter:
-    """Begins to measure when it is made. Looking at the group takes milliseconds, so it is outside the clock."""
+    """Begins to measure when it is made. Looking at the group takes time, so it is outside the clock."""
 
     def __init__(self):
         self._cpu, _ = _usage()
@@ -43,10 +43,8 @@ def _from_proc():
     ticks = 0
     peak = 0
     for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
         try:
-            if os.getpgid(int(entry)) != group:  # first: to open the files of every process there is takes far longer
+            if not entry.isdigit() or os.getpgid(int(entry)) != group:
                 continue
             with open("/proc/{}/stat".format(entry), "rb") as file:
                 fields = file.read().rsplit(b")", 1)[1].split()
