@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from bench import jobs, plan, plugins, runner
-from bench.display import Plain
 from bench.spec import Cell
 from tests.benchmarks import parts_by_clients
+from tests.test_turns import Silent
 
 CLIENTS = 3000
 
@@ -16,7 +15,7 @@ CLIENTS = 3000
 @pytest.fixture
 def verdict(tmp_path: Path) -> dict:
     """Torch's certificate with everyone in each round."""
-    spec, shown = parts_by_clients.spec_of(CLIENTS, 2), Plain(Console(stderr=True))
+    spec, shown = parts_by_clients.spec_of(CLIENTS, 2), Silent()
     samples = parts_by_clients.made_up(tmp_path / "data", CLIENTS)
     built = plan.build(spec, samples.shape, len(samples.classes), samples.labels, samples.train)
     cell = jobs.Prepared(Cell({}, spec), samples, built, {"data": samples.digest} | built.digests())
