@@ -42,7 +42,7 @@ STEPS = (1, 3)
 ALLOWED = 1.2  # slope
 Measured = dict[str, float]  # one number of clients: seconds, and bytes
 SECONDS = {"aggregation": "o-", "harness": "s--", "building the plan": "^-.", "partitioning": "v:"}
-BYTES = {"worker": "o-", "harness' memory": "s--", "comparison.json": "^-.", "events of a round": "v:"}
+BYTES = {"worker's memory": "o-", "harness' memory": "s--", "comparison.json": "^-.", "events of a round": "v:"}
 
 
 def spec_of(clients: int, rounds: int) -> Spec:
@@ -93,7 +93,7 @@ def measured(backend: str, clients: int, samples: int, rounds: int) -> Measured:
         found |= round_parts.seconds([group], STEPS)
         found["events of a round"] = (job.folder / "events.jsonl").stat().st_size / len(group.said)
         found["comparison.json"] = _written(cell, job, group)
-        found["worker"] = group.said[-1].peak_rss_bytes
+        found["worker's memory"] = group.said[-1].peak_rss_bytes
         found["harness' memory"] = _peak_bytes()
         return found
 
@@ -157,11 +157,11 @@ def picture(found: Mapping[str, Mapping[int, Measured]]):
     from bench.charts import chart
 
     with chart.style():
-        figure = Figure(figsize=(chart.WIDTH, 3.9), layout="constrained")
+        figure = Figure(figsize=(chart.WIDTH, 4.6), layout="constrained")
         left, right = chart.panels(figure, 2, 2)
         _panel(left, found, SECONDS, 1.0, "seconds", "aggregation")
-        _panel(right, found, BYTES, 2.0**20, "MiB", "worker")
-        figure.supxlabel("clients, all of them in every round", fontsize=8.5)
+        _panel(right, found, BYTES, 2.0**20, "MiB", "comparison.json")
+        figure.suptitle("By the number of clients, all of them in every round", fontsize=9)
     return figure
 
 
@@ -176,10 +176,11 @@ def _panel(axes, found, lines: Mapping[str, str], unit: float, title: str, first
             )
         top, values = clients[-1], [own[one][first] / unit for one in clients]
         axes.plot(clients, [values[-1] * one / top for one in clients], color=BLACK, linewidth=0.7, alpha=0.4)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_title(f"{title}; thin: slope 1")
-    axes.legend(fontsize=6.5)
+    for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+        scale("log")
+        axis.set_major_formatter("{x:g}")
+    axes.set_title(f"{title}; thin: in proportion to clients")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(-0.05, -0.1))
     axes.grid(linewidth=0.4, alpha=0.3)
 
 
