@@ -88,7 +88,7 @@ def run(
     """
     from rich.console import Console
 
-    from bench import display, plugins, record, runner
+    from bench import display, plugins, record, runner, store
 
     short = _sourced(experiment, source, settings or [])
     short |= {"timing.repeats": repeats} if repeats is not None else {}
@@ -105,9 +105,7 @@ def run(
         _print_plan(planned, *labels)
         return
     if as_json:
-        import json
-
-        print(json.dumps(comparison, indent=1))
+        print(store.as_text(comparison), end="")
     else:
         print(_render("terminal", comparison, colour=sys.stdout.isatty()))
     told = f"Results: {folder} (to read: {folder / 'report.html'})"

@@ -127,28 +127,28 @@ class Job:
 
     def work(self, number):
         """Return the `Work` of round `number`, from 1."""
-        first, last = (int(offset) for offset in self._plan["cohort_offsets"][number - 1 : number + 1])
-        return Work(number, [self._client(slot) for slot in range(first, last)])
+        plan = self._plan
+        first, last = plan["cohort_offsets"][number - 1 : number + 1].tolist()
+        clients = plan["cohort_clients"][first:last]
+        bounds = plan["slot_batches"][first : last + 1].tolist()
+        offsets = plan["batch_offsets"][bounds[0] : bounds[-1] + 1].tolist()
+        told = zip(
+            clients.tolist(),
+            plan["slot_examples"][first:last].tolist(),
+            plan["slot_seeds"][first:last].tolist(),
+            (plan["part_offsets"][clients + 1] - plan["part_offsets"][clients]).tolist(),
+        )
+        places = [bound - bounds[0] for bound in bounds]
+        cuts = (offsets[start : stop + 1] for start, stop in zip(places, places[1:]))
+        return Work(number, [self._client(own, *facts) for own, facts in zip(cuts, told)])
 
-    def _client(self, slot):
-        first, last = (int(batch) for batch in self._plan["slot_batches"][slot : slot + 2])
-        offsets = [int(offset) for offset in self._plan["batch_offsets"][first : last + 1]]
+    def _client(self, offsets, client, examples, seed, held):
         samples = self._plan["batch_samples"]
         batches = [samples[start:stop] for start, stop in zip(offsets, offsets[1:])]
-        client = int(self._plan["cohort_clients"][slot])
-        begin, end = self._plan["part_offsets"][client : client + 2]
-        held = int(end - begin)
         expected = min(self.training.batch_size, held)
         drawn = self.privacy is not None and (self.privacy.unit, self.privacy.sampling) == ("example", "poisson")
-        return Client(
-            client,
-            batches,
-            int(self._plan["slot_examples"][slot]),
-            int(self._plan["slot_seeds"][slot]),
-            held,
-            expected / held,
-            [float(expected if drawn else len(batch)) for batch in batches],
-        )
+        divisors = [float(expected if drawn else len(batch)) for batch in batches]
+        return Client(client, batches, examples, seed, held, expected / held, divisors)
 
 
 class Files:

@@ -248,11 +248,11 @@ def probe(plan: Plan) -> Plan:
     Whole batches go, so that the batch size stays the run's own, and a client's last batch stays, because
     it is the odd one. All clients are cut by the same factor: who weighs more still does. Dropout is off.
     """
-    cohorts = plan.arrays["cohort_offsets"][: _probe_rounds(plan) + 1]
+    cohorts = plan.arrays["cohort_offsets"][: probe_rounds(plan) + 1]
     slot_batches, batch_offsets = plan.arrays["slot_batches"], plan.arrays["batch_offsets"]
     slots = range(int(cohorts[-1]))
-    sizes = [int(batch_offsets[slot_batches[slot + 1]] - batch_offsets[slot_batches[slot]]) for slot in slots]
-    factor = min(1.0, PROBE_SAMPLES / max([1, *sizes]))
+    sizes = np.diff(batch_offsets[slot_batches[: len(slots) + 1]])
+    factor = min(1.0, PROBE_SAMPLES / int(sizes.max(initial=1)))
     kept: list[int] = []
     counts = []
     for slot in slots:
@@ -296,6 +296,7 @@ def centralised(plan: Plan) -> Plan:
     return Plan(plan.layers, plan.weights, arrays)
 
 
-def _probe_rounds(plan: Plan) -> int:
+def probe_rounds(plan: Plan) -> int:
+    """Return how many rounds the probe of a plan has."""
     taken = np.cumsum(np.diff(plan.arrays["cohort_offsets"]) > 0)
     return min(int(np.searchsorted(taken, PROBE_ROUNDS)) + 1, plan.rounds)

@@ -209,7 +209,7 @@ def run(
         comparison = _run_tasks(experiment, cells, tasks, display, foregone, at_once)
         comparison |= {"command": list(command) if command else None}
         store.write_json(folder / "record.json", comparison)
-        store.write_text(folder / "comparison.json", json.dumps(comparison, indent=1) + "\n")
+        store.write_text(folder / "comparison.json", store.as_text(comparison))
     return folder, comparison
 
 
@@ -241,7 +241,7 @@ def _run_tasks(
         "machine": machine.facts() | {"threads": jobs.threads(spec)},
         "calibration": {"kernel": calibration.KERNEL, "seconds": calibrated},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "partitions": {cell.digests["partition"]: _partition(cell) for cell in cells},
+        "partitions": {cell.digests["partition"]: held_by_client(cell) for cell in cells},
         "cells": [entries[cell] for cell in cells],
     }
     found = scatter.scatters(cells)
@@ -257,11 +257,13 @@ def _calibrated(path: Path, threads: int) -> float:
     return found
 
 
-def _partition(cell: Prepared) -> dict[str, Any]:
+def held_by_client(cell: Prepared) -> dict[str, Any]:
     """Who holds what: the number of samples of each class, a list a client."""
-    parts = np.split(cell.plan.arrays["part_samples"], cell.plan.arrays["part_offsets"][1:-1])
-    counts = [np.bincount(cell.data.labels[part], minlength=len(cell.data.classes)).tolist() for part in parts]
-    return {"classes": list(cell.data.classes), "counts": counts}
+    samples, held = cell.plan.arrays["part_samples"], np.diff(cell.plan.arrays["part_offsets"])
+    classes = len(cell.data.classes)
+    squares = np.repeat(np.arange(len(held)) * classes, held) + cell.data.labels[samples]
+    counts = np.bincount(squares, minlength=len(held) * classes).reshape(-1, classes)
+    return {"classes": list(cell.data.classes), "counts": counts.tolist()}
 
 
 @dataclass

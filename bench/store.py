@@ -36,7 +36,30 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, body: Any) -> None:
     """Write `body` as JSON with its checksum."""
-    write_text(path, json.dumps({"sha256": _checksum(body), "body": body}, indent=1) + "\n")
+    write_text(path, as_text({"sha256": _checksum(body), "body": body}))
+
+
+def as_text(document: Any) -> str:
+    """Return JSON that people can read, too: an entry a line, but numbers beside each other, however many there are."""
+    return "".join(_pieces(document, "\n")) + "\n"
+
+
+def _pieces(value: Any, newline: str) -> Iterator[str]:
+    """The parts of a value's text; `newline` ends a line and indents the next one as far as the value."""
+    inner = newline + " "
+    if isinstance(value, dict) and value:
+        for place, (key, own) in enumerate(value.items()):
+            name = key if isinstance(key, str) else json.dumps(key)
+            yield ("," if place else "{") + f"{inner}{json.dumps(name)}: "
+            yield from _pieces(own, inner)
+        yield newline + "}"
+    elif isinstance(value, list | tuple) and not all(isinstance(own, int | float | None) for own in value):
+        for place, own in enumerate(value):
+            yield ("," if place else "[") + inner
+            yield from _pieces(own, inner)
+        yield newline + "]"
+    else:
+        yield json.dumps(value)
 
 
 def read_json(path: Path) -> Any:

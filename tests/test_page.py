@@ -215,6 +215,18 @@ def test_a_chart_has_the_data_that_it_draws():
     assert found["phases"].table.rows[-1][0] == "all"
 
 
+def test_of_many_clients_some_are_drawn_and_all_are_told():
+    document = recorded(one_cell(run_of("torch", 1)))
+    document["partitions"]["p" * 64]["counts"] = [[1, 0, client % 7 + 1] for client in range(10_000)]
+    (chart,) = [own for own in charts(document) if own.name == "partitions"]
+    assert chart.table.rows == (("3 clients, IID", "2 to 8", "2", str(sum(2 + n % 7 for n in range(10_000)))),)
+    assert "1 in 50 drawn" in chart.summary
+    (axes,) = chart.figure.axes
+    assert axes.collections[0].get_array().shape == (3, 200)
+    assert [int(label.get_text()) for label in axes.get_xticklabels()] == list(range(0, 10_000, 1000))
+    assert len(render(document)) < 1_000_000
+
+
 def test_accuracy_as_the_study_kept_it():
     module = plugins.load_module(plugins.find("reports", "accuracy-csv"))
     rows = list(csv.reader(io.StringIO(module.render(comparison(load("deck-time", "federation.rounds=25"), gapped)))))

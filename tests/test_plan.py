@@ -223,11 +223,17 @@ def test_a_worker_maps_the_plan_and_copies_no_batch(tmp_path):
     (tmp_path / "job.json").write_text(json.dumps(told))
     job = Job(str(tmp_path))
     assert all(isinstance(array.base, np.memmap) for array in job._plan.values())
-    planned = {number: batches for number, _, batches in slots(made)}  # the last client's
-    for number in range(1, 6):
-        batches = job.work(number).clients[-1].batches
-        assert [batch.tolist() for batch in batches] == [batch.tolist() for batch in planned[number]]
-        assert all(np.shares_memory(batch, job._plan["batch_samples"]) for batch in batches)
+    planned = list(slots(made))
+    read = [(number, client) for number in range(1, 6) for client in job.work(number).clients]
+    assert [(number, client.id) for number, client in read] == [(number, client) for number, client, _ in planned]
+    assert [client.examples for _, client in read] == made.arrays["slot_examples"].tolist()
+    assert [client.seed for _, client in read] == made.arrays["slot_seeds"].tolist()
+    held = np.diff(made.arrays["part_offsets"])
+    for (_, client), (_, number, batches) in zip(read, planned, strict=True):
+        assert [batch.tolist() for batch in client.batches] == [batch.tolist() for batch in batches]
+        assert all(np.shares_memory(batch, job._plan["batch_samples"]) for batch in client.batches)
+        assert client.divisors == [len(batch) for batch in batches]
+        assert (client.held, client.sampling_rate) == (held[number], min(20, held[number]) / held[number])
 
 
 def test_a_plan_in_which_nobody_ever_takes_part_has_no_batches():

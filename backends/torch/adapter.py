@@ -106,14 +106,15 @@ class Adapter(Backend):
         self._wait()
 
     def _average(self, clients, feed, start):
-        total = {name: torch.zeros_like(tensor) for name, tensor in self.tensors.items()}
+        # Moves are added up: a float32 sum of thousands of whole weights is off by as much as these moved.
+        moved = {name: torch.zeros_like(tensor) for name, tensor in self.tensors.items()}
         examples = sum(client.examples for client in clients)
         for client in clients:
             module.set_weights(self.tensors, start)
             self._train(client, feed)
             for name, tensor in self.tensors.items():
-                total[name].add_(tensor, alpha=client.examples / examples)
-        module.set_weights(self.tensors, total)
+                moved[name].add_(tensor.sub_(start[name]), alpha=client.examples / examples)
+        module.set_weights(self.tensors, {name: own.add_(moved[name]) for name, own in start.items()})
 
     def _private_average(self, work, feed, start):
         for client in work.clients:

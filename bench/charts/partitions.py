@@ -10,11 +10,15 @@ from bench.charts.chart import WIDTH, Chart, panels, short, style
 from bench.layout import Table
 
 NUMBERED = 12  # clients, up to which a square tells its number
+MOST_DRAWN = 200  # clients: more columns than this a page doesn't show, and an SVG is heavy with
 PANEL_INCHES = 1.7
 
 
 def chart(comparison: Mapping[str, Any]) -> Chart | None:
-    """Return a square a client and class, darker where more is held; None for a run that didn't record it."""
+    """Return a square a client and class, darker where more is held; None for a run that didn't record it.
+
+    Of many clients some are drawn, evenly chosen; the table is about all of them.
+    """
     recorded = comparison.get("partitions") or {}
     names = _names(comparison) if recorded else {}
     found = {digest: own for digest, own in recorded.items() if digest in names}
@@ -34,7 +38,7 @@ def chart(comparison: Mapping[str, Any]) -> Chart | None:
         for sizes in [[sum(own) for own in counts]]
     )
     columns_told = ("partition", "samples a client", "classes a client", "samples in all")
-    summary = "Samples by client and class, for " + "; ".join(name for name, _, _ in drawn) + "."
+    summary = "Samples by client and class, for " + "; ".join(_told(name, counts) for name, _, counts in drawn) + "."
     return Chart("partitions", "Who holds what", summary, figure, Table("Who holds what", columns_told, body))
 
 
@@ -53,23 +57,32 @@ def _names(comparison: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def _step(counts: list[list[int]]) -> int:
+    """One of how many clients is drawn."""
+    return -(-len(counts) // MOST_DRAWN)
+
+
+def _told(name: str, counts: list[list[int]]) -> str:
+    step = _step(counts)
+    return name if step == 1 else f"{name} (1 in {step} drawn)"
+
+
 def _panel(axes: Axes, name: str, classes: list[str], counts: list[list[int]]) -> None:
-    most = max(max(own) for own in counts)
-    axes.pcolormesh(list(zip(*counts, strict=True)), cmap="Blues", vmin=0, vmax=most, edgecolors="face", linewidth=0.1)
-    if len(counts) <= NUMBERED:
-        for client, own in enumerate(counts):
+    clients = range(0, len(counts), _step(counts))
+    drawn = [counts[client] for client in clients]
+    most = max(max(own) for own in drawn)
+    axes.pcolormesh(list(zip(*drawn, strict=True)), cmap="Blues", vmin=0, vmax=most, edgecolors="face", linewidth=0.1)
+    if len(drawn) <= NUMBERED:
+        for place, own in enumerate(drawn):
             for label, value in enumerate(own):
                 shade = "white" if value > 0.5 * most else "#08306b"
-                axes.text(client + 0.5, label + 0.5, str(value), ha="center", va="center", color=shade, fontsize=7.5)
+                axes.text(place + 0.5, label + 0.5, str(value), ha="center", va="center", color=shade, fontsize=7.5)
     axes.set_yticks([label + 0.5 for label in range(len(classes))], [short(label, 16) for label in classes])
-    step = max(1, len(counts) // 10)
-    axes.set_xticks(
-        [client + 0.5 for client in range(0, len(counts), step)],
-        [str(client) for client in range(0, len(counts), step)],
-    )
+    ticks = range(0, len(drawn), max(1, len(drawn) // 10))
+    axes.set_xticks([place + 0.5 for place in ticks], [str(clients[place]) for place in ticks])
     axes.tick_params(length=0)
     axes.invert_yaxis()
-    axes.set_title(name, fontsize=8)
+    axes.set_title(_told(name, counts), fontsize=8)
 
 
 def _held(counts: list[list[int]]) -> str:

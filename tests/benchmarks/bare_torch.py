@@ -67,12 +67,12 @@ for number in range(settings["rounds"]):
     started = time.perf_counter()
     slots = range(*plan["cohort_offsets"][number : number + 2])
     examples = int(sum(plan["slot_examples"][slot] for slot in slots))
-    average = [torch.zeros_like(value) for value in current]
+    moved = [torch.zeros_like(value) for value in current]
     for slot in slots:
         train(slot)
-        for total, parameter in zip(average, parameters):
-            total.add_(parameter.detach(), alpha=int(plan["slot_examples"][slot]) / examples)
-    current = average
+        for total, parameter, value in zip(moved, parameters, current):
+            total.add_(parameter.detach().sub_(value), alpha=int(plan["slot_examples"][slot]) / examples)
+    current = [value.add_(total) for value, total in zip(current, moved)]
     print("round", time.perf_counter() - started, flush=True)
 np.savez(settings["weights"], **{name: value.numpy() for name, value in zip(names, current)})
 print("done", flush=True)

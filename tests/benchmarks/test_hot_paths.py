@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from bench import events, forms, partition, plan, plugins
+from bench import events, forms, partition, plan, plugins, store
+from bench.job import Job
 from bench.spec import Federation, Spec
+from tests.benchmarks.many_clients import write_job
 from tests.test_reports import comparison, run_of
 
 SAMPLES, CLIENTS, ROUNDS, CLASSES, BATCH = 50_000, 100, 100, 10, 20
@@ -41,6 +43,16 @@ def test_plan_of_many_clients(benchmark, clients):
     train = TRAIN[: 5 * clients]
     built = benchmark.pedantic(plan.build, (spec, SHAPE, CLASSES, LABELS, train), rounds=5, warmup_rounds=1)
     assert len(built.arrays["slot_seeds"]) == clients
+
+
+@pytest.mark.parametrize("clients", [100, 1000, 10_000])
+def test_reading_a_round_of_many_clients(benchmark, clients, tmp_path):
+    """What a worker does before each round, outside of its clock."""
+    federation = {"clients": clients, "fraction": 1.0, "rounds": 2}
+    spec = Spec.model_validate({"model": {"name": "mlp"}, "federation": federation})
+    plan.build(spec, SHAPE, CLASSES, LABELS, TRAIN[: 5 * clients]).save(tmp_path / "plan")
+    write_job(federation, tmp_path)
+    assert len(benchmark(Job(str(tmp_path)).work, 2).clients) == clients
 
 
 def test_digests(benchmark):
@@ -98,6 +110,10 @@ def document():
         one = run["rounds"][-1]
         run["rounds"] = [one | {"round": number, "warmup": number == 1} for number in range(1, 201)]
     return comparison(*runs)
+
+
+def test_a_document_as_text(benchmark, document):
+    assert benchmark(store.as_text, document).startswith("{")
 
 
 @pytest.mark.parametrize("name", ["terminal", "markdown", "csv"])
