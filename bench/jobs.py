@@ -126,13 +126,8 @@ class Task:
         if not self.first.trained or not certified:
             return []
         probed = [self.reference] + [one for one in certified if one.label != REFERENCE]
-<<<<<<< HEAD
-        rounds = plan.probe(self.first.plan).rounds
-        places = [self._probe(one) for one in probed]
-=======
         rounds = plan.probe_rounds(self.first.plan)
-        places = [self.folder / f"{_slug(one.label)}-probe" for one in probed]
->>>>>>> scaling
+        places = [self._probe(one) for one in probed]
         return [
             Job(self.first, one, 0, place, self.folder / "probe", rounds, places[0] if place != places[0] else None)
             for one, place in zip(probed, places, strict=True)
