@@ -30,12 +30,12 @@ app = typer.Typer(
 )
 
 Backends = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--backends",
         "-b",
         help="Comma-separated names, NAME@VERSION for another version of a framework, or paths of adapter files."
-        " The first is what the others' ratios are taken against.",
+        " The first is what the others' ratios are taken against. Left out: the experiment's own, or torch,tff.",
     ),
 ]
 Settings = Annotated[
@@ -49,7 +49,7 @@ def run(
     experiment: Annotated[
         str, typer.Argument(help="An experiment that ships (see bench list), or a TOML file.")
     ] = "quick",
-    backends: Backends = "torch,tff",
+    backends: Backends = None,
     settings: Settings = None,
     source: Annotated[
         str | None,
@@ -81,6 +81,7 @@ def run(
     bench run loading --backends torch,tff              what loading costs, from every form
     bench run privacy --backends torch,tff              what privacy costs
     bench run gesture --backends sklearn,torch,tff      gestures of a sensor, cross-validated
+    bench run engines                                   today's engines beside each other
     bench run deck --scale 0.02 --backends torch,tff    the study, in small
 
     The same command goes on with a run that was interrupted. Exit codes: 0 all done; 1 a backend failed,
@@ -93,7 +94,7 @@ def run(
     short = _sourced(experiment, source, settings or [])
     short |= {"timing.repeats": repeats} if repeats is not None else {}
     chosen = _experiment(experiment, [*short.items(), *(settings or [])], scale)
-    names = plugins.names(backends)
+    names = list(chosen.backends) if backends is None else plugins.names(backends)
     console = Console(stderr=True)
     with display.make(console) as shown:
         if dry_run:

@@ -7,7 +7,7 @@ slows a cell and the one that it is compared with.
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +35,7 @@ from bench import (
     side_by_side,
     speeds,
     store,
+    throughput,
 )
 from bench.crossval import scatter
 from bench.errors import UserError
@@ -223,11 +224,13 @@ def _run_tasks(
 ) -> dict[str, Any]:
     display.jobs(tasks)
     spec = cells[0].cell.spec
-    calibrated = []
+    calibrated, peaks = [], []
     with side_by_side.threads(at_once, display) as (each, shown):
         underway = list(each(partial(_probed, display=shown, foregone=foregone), range(1, len(tasks) + 1), tasks))
         for repeat in range(1, max(task.repeated for task in tasks) + 1):
-            calibrated.append(_calibrated(tasks[0].folder.parent / f"calibration-{repeat}.json", jobs.threads(spec)))
+            folder, threads = tasks[0].folder.parent, jobs.threads(spec)
+            calibrated.append(_measured(folder / f"calibration-{repeat}.json", calibration.measure, threads))
+            peaks.append(_measured(folder / f"sgemm-{repeat}.json", throughput.measure, threads))
             list(each(partial(_Underway.repeat, number=repeat, display=shown, foregone=foregone), underway))
     entries = {cell: entry for own in underway for cell, entry in own.entries().items()}
     comparison = {
@@ -240,6 +243,7 @@ def _run_tasks(
         "spec": spec.model_dump(mode="json"),
         "machine": machine.facts() | {"threads": jobs.threads(spec)},
         "calibration": {"kernel": calibration.KERNEL, "seconds": calibrated},
+        "sgemm_flops": max(peaks),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "partitions": {cell.digests["partition"]: held_by_client(cell) for cell in cells},
         "cells": [entries[cell] for cell in cells],
@@ -248,11 +252,11 @@ def _run_tasks(
     return record.summarised(comparison | ({"scatter": found} if found else {}))
 
 
-def _calibrated(path: Path, threads: int) -> float:
-    """Seconds of the calibration kernel when the repeat began; as it was then, where the run is resumed."""
+def _measured(path: Path, measure: Callable[[int], float], threads: int) -> float:
+    """What the machine could do when the repeat began; as it was then, where the run is resumed."""
     found: float | None = store.read_json(path)
     if found is None:
-        found = calibration.measure(threads)
+        found = measure(threads)
         store.write_json(path, found)
     return found
 

@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bench import scaling, shipped
 from bench.errors import UserError
 
+BACKENDS = ("torch", "tff")  # what an experiment that names none is run on
+
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -287,12 +289,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named spec, perhaps with a grid over some of its keys; `study`: its report is set beside the study's."""
+    """A named spec, perhaps with a grid over some of its keys.
+
+    `study`: its report is set beside the study's; `backends`: those that it is run on where none are named.
+    """
 
     name: str
     description: str
     cells: tuple[Cell, ...] = field(repr=False)
     study: bool = False
+    backends: tuple[str, ...] = BACKENDS
 
 
 Settings = Iterable[str | tuple[str, Any]]
@@ -331,10 +337,15 @@ def build(
     `matrix` spans a grid, a list of values a key; several (`[[matrix]]`) are spanned one after another. `include` takes
     the grids of the experiments in the files beside instead, by name; a cell that several have is there once. A setting
     takes the place of the values of its key wherever a grid has it; a list given to another key spans every grid. Where
-    some grids have privacy, its settings are for those alone.
+    some grids have privacy, its settings are for those alone. `backends` names those that it is run on by default.
     """
     tree = json.loads(json.dumps(table, default=str))
     name, description, study = tree.pop("name", name), tree.pop("description", ""), tree.pop("study", False)
+    backends = tree.pop("backends", list(BACKENDS))
+    if not isinstance(backends, list) or not backends or not all(isinstance(one, str) for one in backends):
+        raise UserError(
+            f"{where}: backends = {backends!r}: must be a list of backends' names, such as ['torch', 'tff']"
+        )
     if not isinstance(study, bool):
         raise UserError(f"{where}: study = {study!r}: must be true or false")
     grids = _included(tree, where) if "include" in tree else _grids(tree, where)
@@ -360,7 +371,7 @@ def build(
     once: dict[str, Cell] = {}
     for cell in cells:
         once.setdefault(cell.spec.digest, cell)
-    return Experiment(name, description, tuple(once.values()), study)
+    return Experiment(name, description, tuple(once.values()), study, tuple(backends))
 
 
 def _cells(grid: _Grid, given: set[str]) -> list[Cell]:
@@ -386,7 +397,7 @@ def _included(tree: Mapping[str, Any], where: str) -> list[_Grid]:
         own = json.loads(json.dumps(shipped.read(beside), default=str))
         if "include" in own:
             raise UserError(f"{beside}: include: an experiment that is included may not include others")
-        for key in ("name", "description", "study"):
+        for key in ("name", "description", "study", "backends"):
             own.pop(key, None)
         found += _grids(own, str(beside))
     return found

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bench import loading, loading_table, overhead, privacy_table
+from bench import loading, loading_table, overhead, privacy_table, throughput
 from bench.crossval import pools
 from bench.crossval import tables as crossval
 from bench.layout import ABSENT, Table, figures, ratio, size
@@ -169,6 +169,7 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
         ("status", *(_status(runs) for runs in backends.values())),
         row("a round, s", _median(_round_values("seconds"), figures), "round_s"),
         row("a round, CPU s", _median(_round_values("cpu_seconds"), figures), "round_cpu_s"),
+        *_throughput_rows(comparison, cell, backends),
         row("first round, s", _median(_phase("first_round_s"), figures), "first_round_s"),
         row("import, s", _median(_phase("import_s"), figures), "import_s"),
         row("open and compile, s", _median(_phase("open_s"), figures), "open_s"),
@@ -183,6 +184,21 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
         *_privacy_rows(backends),
     )
     return Table(f"What it costs{place}", ("", *backends), rows, _cost_notes(comparison, cell, backends))
+
+
+def _throughput_rows(
+    comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str, Sequence[Run]]
+) -> list[tuple[str, ...]]:
+    """What training computes a second, and its share of the machine's best; nothing where that wasn't measured."""
+    peak = comparison.get("sgemm_flops")
+    if not peak:
+        return []
+    partition = comparison["partitions"][cell["digests"]["partition"]]
+    found = [throughput.of_runs(cell, partition, runs) for runs in backends.values()]
+    if not any(found):
+        return []
+    told = (f"{own / 1e9:.3g} ({own / peak:.0%})" if own else ABSENT for own in found)
+    return [(f"GFLOP/s (of {peak / 1e9:.0f} at best)", *told)]
 
 
 def _device_rows(backends: Mapping[str, Sequence[Run]], row: Callable[..., tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -236,6 +252,11 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
         "Memory and CPU are of the whole process group; its peaks are added up, so memory is an upper bound.",
         f"Accuracy on {cell['test_samples']} held-out samples, {cell['train_samples']} to train on.",
     ]
+    if comparison.get("sgemm_flops"):
+        notes.append(
+            "GFLOP/s: what convolutions and dense layers compute over the seconds of a round; at best: a product of"
+            f" float32 matrices of {throughput.SIDE} a side, on the same threads, in this run."
+        )
     baseline = next((entry["b"] for entry in cell["ratios"] if entry["a"] in backends and entry["b"] in backends), None)
     if baseline:
         notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")

@@ -128,3 +128,11 @@ def test_the_study_selects_two_of_three_clients():
     assert build("federation.clients=100", "federation.fraction=0.66").federation.cohort_size == 66
     assert build("federation.clients=2", "federation.fraction=0.1").federation.cohort_size == 1
     assert build("federation.clients=10", "federation.clients_per_round=2").federation.cohort_size == 2
+
+
+def test_an_experiment_may_name_the_backends_that_it_is_run_on():
+    assert spec.build({}).backends == ("torch", "tff")
+    assert spec.build({"backends": ["torch", "./mine.py"]}).backends == ("torch", "./mine.py")
+    for wrong in ("torch", [], [1]):
+        with pytest.raises(UserError, match="backends"):
+            spec.build({"backends": wrong})
