@@ -31,8 +31,8 @@ def _sent_whole(layer):
 class NormOfParameters(nn.Module):
     """Batch normalisation whose statistics are parameters: pfl sends, averages and sets back only those.
 
-    As buffers they would stay where the last user's training left them. No gradient reaches them, and an optimizer leaves
-    alone what has none.
+    As buffers they would stay where the last user's training left them. No gradient reaches them, and an optimizer
+    leaves alone what has none.
     """
 
     def __init__(self, norm):

@@ -1,4 +1,4 @@
-"""pfl's federated dataset over the plan: its sampler draws the round's cohort, its users train on the plan's batches."""
+"""pfl's federated dataset over the plan: its sampler draws the round's cohort, its users train the plan's batches."""
 
 from pfl.data.dataset import Dataset
 from pfl.data.federated_dataset import FederatedDataset

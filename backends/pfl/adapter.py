@@ -50,7 +50,7 @@ PREDICTED_AT_ONCE = 500
 
 
 class Adapter(Backend):
-    """Local SGD by a new `torch.optim.SGD` for each user; centrally SGD of rate 1, which makes the mean the new model."""
+    """Local SGD by a new `torch.optim.SGD` for each user; centrally SGD of rate 1, to make the mean the new model."""
 
     private = (("client", "stock"),)
 
@@ -62,7 +62,7 @@ class Adapter(Backend):
         self.device = torch.device(job.device)
         self.network = Network.of(job.layers).to(self.device)
         if job.training.compile:
-            self.network.compile()  # pfl's own use_torch_compile leaves `loss` as it is, and so what trains
+            self.network.loss = torch.compile(self.network.loss)  # pfl's own use_torch_compile leaves `loss` as it is
         self.tensors = module.canonical_tensors(self.network, weights)
         self.set_weights(weights)
         self.noised = self._noised(job.privacy)
@@ -83,7 +83,7 @@ class Adapter(Backend):
             postprocessors=[self.noised or WeightByDatapoints()],
         )
         self.algorithm = FederatedAveraging()
-        never = job.rounds + 1  # rounds count from 1, so that none is the last, and none a multiple: nothing is evaluated
+        never = job.rounds + 1  # rounds count from 1: none is this or a multiple, at which pfl would stop or evaluate
         self.federation = NNAlgorithmParams(
             central_num_iterations=never, evaluation_frequency=never, train_cohort_size=0, val_cohort_size=None
         )
@@ -94,9 +94,7 @@ class Adapter(Backend):
         )
         self.model = PyTorchModel(
             self.network,
-            functools.partial(
-                torch.optim.SGD, momentum=job.training.momentum, weight_decay=job.training.weight_decay
-            ),
+            functools.partial(torch.optim.SGD, momentum=job.training.momentum, weight_decay=job.training.weight_decay),
             torch.optim.SGD(self.network.parameters(), lr=1.0),
         )
 
@@ -146,7 +144,7 @@ class Adapter(Backend):
         self.network.eval()
         with torch.no_grad():
             logits = [
-                self.network.forward(torch.from_numpy(inputs[start : start + PREDICTED_AT_ONCE]).to(self.device)).cpu()
+                self.network(torch.from_numpy(inputs[start : start + PREDICTED_AT_ONCE]).to(self.device)).cpu()
                 for start in range(0, len(inputs), PREDICTED_AT_ONCE)
             ]
         return torch.cat(logits).numpy()
