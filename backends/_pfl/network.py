@@ -15,6 +15,10 @@ class Network(nn.Sequential):
         parts = module.build(layers).named_children()
         return cls(OrderedDict((name, _sent_whole(part)) for name, part in parts))
 
+    def learned(self):
+        """Return what local SGD moves: all but statistics, which weight decay would reach in compiled training."""
+        return [own for name, own in self.named_parameters() if not name.endswith(("running_mean", "running_var"))]
+
     def loss(self, inputs, targets):
         """Return the mean cross-entropy of inputs float32 (n, channel, height, width) and targets int64 (n,)."""
         return nn.functional.cross_entropy(self(inputs), targets)
@@ -31,8 +35,7 @@ def _sent_whole(layer):
 class NormOfParameters(nn.Module):
     """Batch normalisation whose statistics are parameters: pfl sends, averages and sets back only those.
 
-    As buffers they would stay where the last user's training left them. No gradient reaches them, and an optimizer
-    leaves alone what has none.
+    As buffers they would stay where the last user's training left them.
     """
 
     def __init__(self, norm):

@@ -29,7 +29,6 @@ torch's DataLoader, made anew for each user; it isn't offered.
 """
 
 import dataclasses
-import functools
 import os
 
 import numpy as np
@@ -94,7 +93,7 @@ class Adapter(Backend):
         )
         self.model = PyTorchModel(
             self.network,
-            functools.partial(torch.optim.SGD, momentum=job.training.momentum, weight_decay=job.training.weight_decay),
+            lambda _, lr: module.sgd(self.network.learned(), job.training._replace(lr=lr)),  # _: all parameters
             torch.optim.SGD(self.network.parameters(), lr=1.0),
         )
 
