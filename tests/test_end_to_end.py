@@ -153,6 +153,7 @@ def test_loading_is_told_in_tables_and_a_picture(loading, bench):
         ("torch+lean", "8 pass, 0 fail, 15 skipped"),
         ("torch+crew", "8 pass, 0 fail, 15 skipped"),
         ("tff", "23 pass, 0 fail, 0 skipped"),
+        ("pfl", "13 pass, 0 fail, 10 skipped"),
         ("syft-0.2", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.5", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.9", "9 pass, 0 fail, 14 skipped"),
@@ -170,6 +171,29 @@ def skip_without_its_python(told: str) -> None:
     lines = [line for line in told.splitlines() if "which is not to be had" in line]
     if lines:
         pytest.skip(lines[0])
+
+
+SMALL = ("data.samples=90", "data.image_size=16", "federation.rounds=3")
+
+
+def test_pfl_trains_with_the_masks_that_torch_draws(bench, tmp_path):
+    """Dropout is in no certificate; both take a client's masks from the plan's seed."""
+    finished = bench("run", "--backends=torch,pfl", "--repeats=1", "--json", *(f"--set={one}" for one in SMALL))
+    assert finished.code == 0, finished.err
+    (cell,) = finished.document["cells"]
+    assert cell["spec"]["model"]["dropout"]
+    torch, pfl = (record.final_weights(tmp_path, run) for run in cell["runs"])
+    assert max(np.abs(torch[name] - pfl[name]).max() for name in torch) < 1e-5
+
+
+def test_pfls_own_epsilons_agree(bench):
+    private = ("privacy.unit=client", "privacy.noise_multiplier=1", "privacy.delta=1e-4", "federation.clients=5")
+    sets = [f"--set={one}" for one in (*SMALL, *private)]
+    finished = bench("run", "--backends=pfl", "--repeats=1", "--json", *sets)
+    assert finished.code == 0, finished.err
+    (run,) = finished.document["cells"][0]["runs"]
+    assert [figure["name"] for figure in run["privacy"]["own"]] == ["pfl PLD", "pfl PRV"]
+    assert run["privacy"]["disagreements"] == []
 
 
 def test_three_generations_of_pysyft_compute_what_plain_torch_does(bench):
