@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.gesture import wire
+from tests.conftest import every_core
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,15 @@ class Simulator:
 
 
 def start(*arguments: str) -> subprocess.Popen:
-    """`bench ARGUMENTS` in the background, in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench.cli", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    """`bench ARGUMENTS` in the background, in a process group of its own; a sensor has its own clock, so any core."""
+    with every_core():
+        return subprocess.Popen(
+            [sys.executable, "-m", "bench.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
 
 @contextmanager
