@@ -3,6 +3,7 @@
 import pytest
 
 from bench import spec, table, throughput
+from bench.charts import arithmetic
 
 PLAIN = spec.Spec.model_validate({"data": {"image_size": 8}, "model": {"name": "mlp"}})
 
@@ -54,3 +55,16 @@ def test_the_row_tells_the_share_of_the_best():
     ((_, told),) = table._throughput_rows(comparison, found, {"a": found["runs"]})
     assert told.endswith("(10%)")
     assert table._throughput_rows({"partitions": {}}, found, {"a": found["runs"]}) == []
+
+
+def test_the_picture_has_the_best_and_a_mark_a_backend():
+    found = cell(status="done") | {"name": "few", "digests": {"partition": "p"}}
+    found["runs"].append(found["runs"][0] | {"backend": "b"})
+    peak = 4 * throughput.of_runs(found, PARTITION, found["runs"])
+    comparison = {"sgemm_flops": peak, "partitions": {"p": PARTITION}}
+    drawn = arithmetic.chart(comparison, [found])
+    assert "few: a 25%, b 25%" in drawn.summary
+    (axes,) = drawn.figure.axes
+    assert [list(marks.get_offsets()[:, 0]) for marks in axes.collections] == [[pytest.approx(peak / 4e9)]] * 2
+    assert axes.lines[0].get_xdata()[0] == pytest.approx(peak / 1e9)
+    assert arithmetic.chart(comparison | {"sgemm_flops": None}, [found]) is None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.charts import confusions, curves, loading, partitions, phases, privacy, scatter
+from bench.charts import arithmetic, confusions, curves, loading, partitions, phases, privacy, scatter
 from bench.charts.chart import Chart
 from bench.table import told_alone
 
@@ -15,6 +15,7 @@ def charts(comparison: Mapping[str, Any]) -> list[Chart]:
         curves.accuracy(alone),
         curves.loss(alone),
         phases.chart(alone),
+        arithmetic.chart(comparison, alone),
         confusions.chart(comparison),
         scatter.chart(comparison),
         loading.chart(comparison),
