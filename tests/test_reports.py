@@ -134,3 +134,9 @@ def test_companions_stay_beside_theirs_when_two_runs_are_compared():
         ("old (A)", "old+plain (A)"),
         ("old (B)", "old+plain (B)"),
     }
+
+
+def test_two_runs_joined_are_no_share_of_either_machines_best():
+    joined = record.join(comparison() | {"sgemm_flops": 1e9}, comparison())
+    assert not joined["sgemm_flops"]
+    assert not any(row[0].startswith("GFLOP/s") for table in tables(joined) for row in table.rows)

@@ -59,7 +59,9 @@ def _figure(found: Mapping[str, Mapping[str, float]], backends: Sequence[str], p
         for number, one in enumerate(backends):
             offset = (number - (len(backends) - 1) / 2) * 0.6 / len(backends)
             places = [(own[one] / 1e9, row + offset) for row, own in enumerate(found.values()) if one in own]
-            axes.scatter(*zip(*places, strict=True), color=colour[one], marker=MARKS[number % len(MARKS)], label=one)
+            axes.scatter(
+                *zip(*places, strict=True), color=colour[one], marker=MARKS[number % len(MARKS)], label=short(one)
+            )
         axes.axvline(peak / 1e9, color=INK, linestyle="--", linewidth=1)
         axes.set_yticks(range(len(found)), [short(name) for name in found])
         axes.set_ylim(len(found) - 0.5, -0.5)
