@@ -189,7 +189,7 @@ def _costs(comparison: Mapping[str, Any], cell: Cell, place: str) -> Table:
 def _throughput_rows(
     comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str, Sequence[Run]]
 ) -> list[tuple[str, ...]]:
-    """What training computes a second, and its share of the machine's best; nothing where that wasn't measured."""
+    """What training computes a second, over what sgemm does here; nothing where that wasn't measured."""
     peak = comparison.get("sgemm_flops")
     if not peak:
         return []
@@ -198,7 +198,7 @@ def _throughput_rows(
     if not any(found):
         return []
     told = (f"{own / 1e9:.3g} ({own / peak:.0%})" if own else ABSENT for own in found)
-    return [(f"GFLOP/s (of {peak / 1e9:.0f} at best)", *told)]
+    return [(f"GFLOP/s (over sgemm's {peak / 1e9:.0f})", *told)]
 
 
 def _device_rows(backends: Mapping[str, Sequence[Run]], row: Callable[..., tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -254,8 +254,8 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     ]
     if comparison.get("sgemm_flops"):
         notes.append(
-            "GFLOP/s: what convolutions and dense layers compute over the seconds of a round; at best: a product of"
-            f" float32 matrices of {throughput.SIDE} a side, on the same threads, in this run."
+            "GFLOP/s: what convolutions and dense layers compute over the seconds of a round; sgemm: numpy's"
+            f" product of float32 matrices of {throughput.SIDE} a side, on the same threads, in this run."
         )
     baseline = next((entry["b"] for entry in cell["ratios"] if entry["a"] in backends and entry["b"] in backends), None)
     if baseline:

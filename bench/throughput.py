@@ -1,7 +1,7 @@
-"""How much arithmetic a second training does, and which share of what this machine can at best.
+"""How much arithmetic a second training does, beside what sgemm does here.
 
-At best is the product of two large float32 matrices, by numpy's own library on as many threads: little else that
-training does is made of as much arithmetic for each number that it moves.
+That is the product of two large float32 matrices, by numpy's own library on as many threads: a scale for what a machine
+can, not a roof. A library whose convolutions are written for the processor goes beyond it.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""What training computes a second, beside what this machine can at best: a row a cell, a mark a backend.
+"""What training computes a second, beside what its sgemm does: a row a cell, a mark a backend.
 
 No roofline (Williams, Waterman and Patterson 2009): its axis of FLOPs a byte needs the bytes that a framework moves,
 which depend on what it fuses and what stays in the cache, and no clock tells them.
@@ -20,7 +20,7 @@ Cell = Mapping[str, Any]
 
 
 def chart(comparison: Mapping[str, Any], cells: Sequence[Cell]) -> Chart | None:
-    """Return GFLOP/s by cell; None where the machine's best wasn't measured, or nothing is to be told."""
+    """Return GFLOP/s by cell; None where sgemm wasn't measured, or nothing is to be told."""
     peak = comparison.get("sgemm_flops")
     if not peak:
         return None
@@ -38,7 +38,7 @@ def chart(comparison: Mapping[str, Any], cells: Sequence[Cell]) -> Chart | None:
         (name, *(f"{own[one] / 1e9:.3g} ({own[one] / peak:.0%})" if one in own else ABSENT for one in backends))
         for name, own in found.items()
     )
-    title = f"GFLOP/s in training, of {peak / 1e9:.0f} at best"
+    title = f"GFLOP/s in training, beside sgemm's {peak / 1e9:.0f}"
     summary = (
         "What convolutions and dense layers compute over the seconds of a round; the dashed line is the best product of"
         f" float32 matrices on the same threads, {figures(peak / 1e9)} GFLOP/s. "

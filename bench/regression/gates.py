@@ -9,7 +9,7 @@ from bench.regression.measuring import Measuring, Paired
 from bench.regression.sequential import share
 
 BY_CHANCE = ("accuracy",)  # gates that have their part of the check's chance of error
-FARTHEST = 0.1  # of how far the base's weights moved: rounding adds up to less, a round left out to more
+FARTHEST = 0.1  # of how far the base's weights moved: rounding hardly changes it, rounds left out do
 
 
 def of(
@@ -28,9 +28,9 @@ def of(
     found = [_parity(certificate)] if certificate is not None else []
     found.append(_accuracy(measured, max_accuracy_drop, is_noisy=is_private))
     pairs = measured.pairs if isinstance(measured, Paired) else []
-    apart = [pair["apart"] for pair in pairs if pair["apart"] is not None]
-    if apart and not is_private:
-        found.append(_weights(max(apart)))
+    moved = [pair["moved"] for pair in pairs if pair["moved"] is not None]
+    if moved and not is_private:
+        found.append(_weights(max(moved, key=lambda own: abs(own - 1))))
     if base is not None and head is not None:
         found.append(_gate("epsilon", head <= base * (1 + 1e-9), f"{head:.3g}, against {base:.3g} of the base"))
     return found
@@ -41,9 +41,9 @@ def _parity(certificate: Mapping[str, Any]) -> dict[str, Any]:
     return _gate("parity", certificate["verdict"] == "pass", told)
 
 
-def _weights(apart: float) -> dict[str, Any]:
-    told = f"the head's final weights are off by {apart:.2%} of how far the base's moved; {FARTHEST:.0%} is the most"
-    return _gate("weights", apart <= FARTHEST, told)
+def _weights(moved: float) -> dict[str, Any]:
+    told = f"the head's weights moved {moved:.4g} times as far as the base's; {FARTHEST:.0%} more or less is the most"
+    return _gate("weights", abs(moved - 1) <= FARTHEST, told)
 
 
 def _accuracy(measured: Measuring, most: float, is_noisy: bool) -> dict[str, Any]:
