@@ -19,6 +19,7 @@ collect_ignore = ["benchmarks"]  # asked for by their path: python -m pytest tes
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"
+LONGEST = ("test_conformance.py", "test_end_to_end.py")
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
 
 os.environ["FEDBENCH_SPEEDS"] = "/dev/null/none"  # fakes' speeds say nothing of this machine
@@ -48,7 +49,14 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes minutes begins first where there are several processes, lest one is left with it at the end."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
+        items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def skip_without_its_python(told: str) -> None:
+    """PySyft's generations need Pythons that not every machine has, nor can fetch."""
+    lines = [line for line in told.splitlines() if "which is not to be had" in line]
+    if lines:
+        pytest.skip(lines[0])
 
 
 @contextmanager

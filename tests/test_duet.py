@@ -27,7 +27,6 @@ UP = (
     "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 0x41));"
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )
-pytestmark = pytest.mark.xdist_group("duet")  # one after another: they share a network, and what is played once
 ALONE = ["unshare", "-rn", sys.executable, "-c", UP]  # a network of its own, in which there is only loopback
 
 

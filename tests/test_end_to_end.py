@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bench import record
-from tests.conftest import REAL_DATA, ROOT, every_core
+from tests.conftest import REAL_DATA, ROOT, every_core, skip_without_its_python
 
 PHASES = {"import_s", "open_s", "load_s", "first_round_s", "train_s", "evaluate_s"}
 
@@ -34,7 +34,6 @@ def quick(tmp_path_factory) -> tuple[Path, dict]:
     return run, json.loads(done.stdout)
 
 
-@pytest.mark.xdist_group("quick")
 def test_the_main_job_ends_with_a_table_that_can_be_trusted(quick):
     _, comparison = quick
     (cell,) = comparison["cells"]
@@ -57,7 +56,6 @@ def test_the_main_job_ends_with_a_table_that_can_be_trusted(quick):
     assert ratio["pairs"] == 38
 
 
-@pytest.mark.xdist_group("quick")
 def test_repeats_of_a_backend_are_bit_identical(quick):
     _, comparison = quick
     for backend in ("torch", "tff"):
@@ -65,7 +63,6 @@ def test_repeats_of_a_backend_are_bit_identical(quick):
         assert len(found) == 1
 
 
-@pytest.mark.xdist_group("quick")
 def test_the_run_folder_holds_the_same_in_every_format(quick, bench):
     folder, comparison = quick
     assert json.loads((folder / "comparison.json").read_text()) == comparison
@@ -79,7 +76,6 @@ def test_the_run_folder_holds_the_same_in_every_format(quick, bench):
     assert not rows[2]["accuracy"]
 
 
-@pytest.mark.xdist_group("quick")
 def test_a_run_compares_with_itself_and_not_with_another_experiment(quick, bench, tmp_path):
     folder, _ = quick
     assert "torch (B)" in bench("compare", str(folder), str(folder)).out
@@ -104,7 +100,6 @@ def loading(tmp_path_factory) -> tuple[Path, dict]:
     return run, json.loads(done.stdout)
 
 
-@pytest.mark.xdist_group("loading")
 def test_every_form_and_loader_trains_to_the_same_weights(loading):
     _, comparison = loading
     runs = [run for cell in comparison["cells"] for run in cell["runs"]]
@@ -122,7 +117,6 @@ def test_every_form_and_loader_trains_to_the_same_weights(loading):
         assert [verdict["verdict"] for verdict in cell["parity"]["backends"].values()] == ["pass", "pass"]
 
 
-@pytest.mark.xdist_group("loading")
 def test_a_frameworks_own_decoder_is_timed_and_never_trained_on(loading):
     _, comparison = loading
     native = [arm for arm in comparison["loading"]["arms"] if arm["form"] == "image-native"]
@@ -130,7 +124,6 @@ def test_a_frameworks_own_decoder_is_timed_and_never_trained_on(loading):
     assert all(arm["samples_per_s"] > 0 and arm["epoch_s"] is None for arm in native)
 
 
-@pytest.mark.xdist_group("loading")
 def test_loading_is_told_in_tables_and_a_picture(loading, bench):
     folder, comparison = loading
     arms = comparison["loading"]["arms"]
@@ -142,35 +135,6 @@ def test_loading_is_told_in_tables_and_a_picture(loading, bench):
     table = bench("report", str(folder), "--format=terminal").out
     for text in ("Loading: films of 64 px, torch", "image / npy", "the study, published", "22.8x", "What to use here"):
         assert text in table
-
-
-@pytest.mark.parametrize(
-    ("backend", "told"),
-    [
-        ("reference", "22 pass, 0 fail, 1 skipped"),
-        ("torch", "23 pass, 0 fail, 0 skipped"),
-        ("torch+fast", "8 pass, 0 fail, 15 skipped"),
-        ("torch+lean", "8 pass, 0 fail, 15 skipped"),
-        ("torch+crew", "8 pass, 0 fail, 15 skipped"),
-        ("tff", "23 pass, 0 fail, 0 skipped"),
-        ("pfl", "13 pass, 0 fail, 10 skipped"),
-        ("syft-0.2", "9 pass, 0 fail, 14 skipped"),
-        ("syft-0.5", "9 pass, 0 fail, 14 skipped"),
-        ("syft-0.9", "9 pass, 0 fail, 14 skipped"),
-    ],
-)
-def test_conformance(bench, backend, told):
-    finished = bench("conformance", backend)
-    skip_without_its_python(finished.out)
-    assert finished.code == 0, finished.out
-    assert told in finished.out
-
-
-def skip_without_its_python(told: str) -> None:
-    """PySyft's generations need Pythons that not every machine has, nor can fetch."""
-    lines = [line for line in told.splitlines() if "which is not to be had" in line]
-    if lines:
-        pytest.skip(lines[0])
 
 
 SMALL = ("data.samples=90", "data.image_size=16", "federation.rounds=3")

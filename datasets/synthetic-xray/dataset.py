@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import draws
+from bench.data.alone import alone
 from bench.data.image_files import write_png
 from bench.dataset import Request, Sample
 from bench.errors import UserError
@@ -38,16 +39,27 @@ def samples(request: Request) -> list[Sample]:
         label = CLASSES[index % len(CLASSES)]
         name = f"{label}/{label} ({index // len(CLASSES) + 1}).png"
         found.append(Sample(name, label, request.folder / f"v{VERSION}" / name))
-    missing = [index for index, sample in enumerate(found) if not sample.path.exists()]
-    for label in CLASSES:
-        (request.folder / f"v{VERSION}" / label).mkdir(parents=True, exist_ok=True)
-    if missing:
-        jobs = [(index, found[index].path) for index in missing]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            written = pool.map(partial(_write, request.seed, side), jobs)
-            for done, _ in enumerate(written, start=1):
-                request.report("drawing synthetic x-rays", done, len(missing))
+    folder = request.folder / f"v{VERSION}"
+
+    def missing() -> list[tuple[int, Path]]:
+        return [(index, sample.path) for index, sample in enumerate(found) if not sample.path.exists()]
+
+    def waiting() -> None:
+        request.report("waiting for films that another process draws", count - len(missing()), count)
+
+    with alone(folder, lambda: not missing(), waiting) as ours:
+        if ours:
+            _draw(missing(), folder, side, request)
     return found
+
+
+def _draw(films: list[tuple[int, Path]], folder: Path, side: int, request: Request) -> None:
+    for label in CLASSES:
+        (folder / label).mkdir(exist_ok=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        written = pool.map(partial(_write, request.seed, side), films)
+        for done, _ in enumerate(written, start=1):
+            request.report("drawing synthetic x-rays", done, len(films))
 
 
 def _write(seed: int, side: int, job: tuple[int, Path]) -> None:
