@@ -197,8 +197,7 @@ def _throughput_rows(
     found = [throughput.of_runs(cell, partition, runs) for runs in backends.values()]
     if not any(found):
         return []
-    told = (f"{own / 1e9:.3g} ({own / peak:.0%})" if own else ABSENT for own in found)
-    return [(f"GFLOP/s (over sgemm's {peak / 1e9:.0f})", *told)]
+    return [(f"GFLOP/s (over sgemm's {peak / 1e9:.0f})", *(throughput.told(own, peak) for own in found))]
 
 
 def _device_rows(backends: Mapping[str, Sequence[Run]], row: Callable[..., tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench import model, work
+from bench import work
+from bench.layout import ABSENT
 from bench.spec import Spec
 
 SIDE, PRODUCTS = 1024, 8
@@ -51,13 +52,17 @@ def of_runs(cell: Mapping[str, Any], partition: Mapping[str, Any], runs: Sequenc
     return statistics.median(found) if found else None
 
 
+def told(flops: float | None, sgemm_flops: float) -> str:
+    """Return GFLOP/s and their share of sgemm's, in words."""
+    return f"{flops / 1e9:.3g} ({flops / sgemm_flops:.0%})" if flops else ABSENT
+
+
 def training_flops(spec: Spec, classes: int) -> float:
     """Return the FLOPs of a training step for each sample: of convolutions and dense layers, two a multiply-add.
 
     The gradients of a layer's weights and of its input each take as much as its forward pass; nobody needs the input's
     of the first layer.
     """
-    shape = (spec.data.channels, spec.data.image_size, spec.data.image_size)
-    layers = model.layers(spec.model, shape, classes)
+    layers, shape = work.network(spec, classes)
     first = next(number for number, layer in enumerate(layers, start=1) if layer["kind"] in ("conv", "dense"))
     return 3 * work.forward(layers, shape) - work.forward(layers[:first], shape)

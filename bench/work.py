@@ -87,9 +87,13 @@ class Piece:
 
     @property
     def _forward(self) -> float:
-        data = self.spec.data
-        shape = (data.channels, data.image_size, data.image_size)
-        return forward(model.layers(self.spec.model, shape, self.samples.classes), shape)
+        return forward(*network(self.spec, self.samples.classes))
+
+
+def network(spec: Spec, classes: int) -> tuple[list[dict[str, Any]], tuple[int, int, int]]:
+    """Return the model's layers and the shape (channel, height, width) of its inputs."""
+    shape = (spec.data.channels, spec.data.image_size, spec.data.image_size)
+    return model.layers(spec.model, shape, classes), shape
 
 
 def forward(layers: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> float:

@@ -49,7 +49,10 @@ def _cut(clients, steps):
 
 def _timed(racer, lap):
     racer.send(lap)
-    answer = racer.recv()
+    try:
+        answer = racer.recv()
+    except EOFError:
+        raise RuntimeError("a process of the race died") from None
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -57,7 +60,6 @@ def _timed(racer, lap):
 
 def _serve(connection, parents, way):
     parents.close()
-    train = None
     try:
         train = way()
         while True:

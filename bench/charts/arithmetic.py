@@ -1,4 +1,4 @@
-"""What training computes a second, beside what its sgemm does: a row a cell, a mark a backend.
+"""What training computes a second, beside what sgemm does here: a row a cell, a mark a backend.
 
 No roofline (Williams, Waterman and Patterson 2009): its axis of FLOPs a byte needs the bytes that a framework moves,
 which depend on what it fuses and what stays in the cache, and no clock tells them.
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from bench import throughput
 from bench.cells import finished
 from bench.charts.chart import INK, WIDTH, Chart, short, style
-from bench.layout import ABSENT, Table, figures
+from bench.layout import Table, figures
 from bench.palette import colours
 
 MARKS = "osD^vPX*"
@@ -34,10 +34,7 @@ def chart(comparison: Mapping[str, Any], cells: Sequence[Cell]) -> Chart | None:
     if not found:
         return None
     backends = list(dict.fromkeys(name for own in found.values() for name in own))
-    rows = tuple(
-        (name, *(f"{own[one] / 1e9:.3g} ({own[one] / peak:.0%})" if one in own else ABSENT for one in backends))
-        for name, own in found.items()
-    )
+    rows = tuple((name, *(throughput.told(own.get(one), peak) for one in backends)) for name, own in found.items())
     title = f"GFLOP/s in training, beside sgemm's {peak / 1e9:.0f}"
     summary = (
         "What convolutions and dense layers compute over the seconds of a round; the dashed line is the best product of"

@@ -93,13 +93,13 @@ def _moved(takers: Mapping[str, TurnTaker]) -> float | None:
     Where they went isn't asked: another order of summation, as of a framework's next release, ends elsewhere after many
     rounds, at the same distance.
     """
-    base, head = (_way(takers[name]) for name in SIDES)
+    base, head = (_distance(takers[name]) for name in SIDES)
     if base is None or head is None:
         return None
     return head / base if base else 1.0 + head
 
 
-def _way(taker: TurnTaker) -> float | None:
+def _distance(taker: TurnTaker) -> float | None:
     """How far the final weights are from the initial ones."""
     final = _final_weights(taker)
     if final is None:
