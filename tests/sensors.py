@@ -22,7 +22,9 @@ class Simulator:
     port: str
     process: subprocess.Popen
 
-    def kill(self) -> None:
+    def unplug(self) -> None:
+        """Kill it, and take its link away first: the terminal's number may be another test's in a moment."""
+        Path(self.port).unlink()
         self.process.kill()
         self.process.wait()
 

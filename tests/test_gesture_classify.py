@@ -63,13 +63,13 @@ def test_an_unplugged_sensor_is_waited_for_and_its_gestures_recognised(
     assert ready[0] < gone[0] < back[0] < anew[0] < ready[1] < last[0] == len(lines) - 1
 
 
-def test_a_sensor_that_is_gone_for_good_ends_it(model: Path) -> None:
-    with simulator() as sensor:
+def test_a_sensor_that_is_gone_for_good_ends_it(model: Path, tmp_path: Path) -> None:
+    with simulator("--link", str(tmp_path / "sensor")) as sensor:
         process = start("gesture", "classify", "--port", sensor.port, "--model", str(model), "--patience", "1")
         for line in process.stderr:
             if line.startswith("ready"):
                 break
-        sensor.kill()
+        sensor.unplug()
         _, told = process.communicate(timeout=60)
     assert process.returncode == 1
     faults = [line for line in told.splitlines() if line.startswith("bench: ")]

@@ -86,11 +86,11 @@ def test_an_interrupted_recorder_says_what_it_kept(tmp_path):
 
 
 def test_a_sensor_that_is_lost_on_the_way_ends_it_with_all_kept(tmp_path):
-    with simulator("--speed", "2") as sensor:
+    with simulator("--link", str(tmp_path / "sensor"), "--speed", "2") as sensor:
         arguments = ("--port", sensor.port, "--label", "x", "--rate", "200", "--patience", "1")
         process = start("gesture", "record", *arguments, "--out", str(tmp_path / "mine"))
         wait_for(tmp_path / "mine", "*.csv", 1)
-        sensor.kill()
+        sensor.unplug()
         _, told = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "it was unplugged and did not come back within 1 s" in told and "kept: " in told

@@ -136,10 +136,10 @@ def test_an_unplugged_sensor_is_waited_for(tmp_path):
     assert any("is back, at attempt" in text for text in told)
 
 
-def test_a_sensor_that_stays_away_is_given_up():
-    with simulator() as sensor, open_stream(sensor.port, patience_s=1.5) as stream:
+def test_a_sensor_that_stays_away_is_given_up(tmp_path):
+    with simulator("--link", str(tmp_path / "sensor")) as sensor, open_stream(sensor.port, patience_s=1.5) as stream:
         next(iter(stream))
-        sensor.kill()
+        sensor.unplug()
         with pytest.raises(SensorGone, match=r"unplugged and did not come back within 1.5 s"):
             list(stream)
 

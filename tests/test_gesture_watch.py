@@ -353,11 +353,11 @@ def test_what_is_told_stands_above_the_view_in_the_terminal(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("save", ["out.png", "out.gif"])
 def test_what_was_watched_of_a_sensor_that_is_gone_for_good_is_kept(tmp_path: Path, save: str) -> None:
-    with simulator() as sensor:
+    with simulator("--link", str(tmp_path / "sensor")) as sensor:
         arguments = ("--port", sensor.port, "--patience", "1", "--save", str(tmp_path / save))
         process = start("gesture", "watch", *arguments, "--seconds", "60")
         assert "says: MPU6050" in process.stderr.readline()
-        threading.Timer(1.5, sensor.kill).start()
+        threading.Timer(1.5, sensor.unplug).start()
         _, told = process.communicate(timeout=60)
     assert process.returncode == 1
     faults = [line for line in told.splitlines() if line.startswith("bench: ")]
