@@ -6,9 +6,11 @@ from rich.console import Console
 from tests.benchmarks import harness_cost
 
 
+@pytest.mark.parametrize("train", [harness_cost.in_turn, harness_cost.together])
 @pytest.mark.parametrize("backend", ["torch", "tff"])
-def test_a_bare_script_ends_in_the_same_weights_to_the_bit(backend, tmp_path):
+def test_a_bare_script_ends_in_the_same_weights_to_the_bit(backend, train, tmp_path):
     settings = ["data.samples=60", "data.image_size=12", "federation.rounds=3"]
-    (own,) = harness_cost.measure(backend, settings, 1, tmp_path, Console(stderr=True))
+    (own,) = harness_cost.measure(backend, settings, 1, tmp_path, Console(stderr=True), train)
     assert own.same
-    assert [len(side.own) for side in (own.harness, own.bare)] == [3, 3]
+    for side in (own.harness, own.bare):
+        assert len(side.own) == len(side.waited) == 3

@@ -119,13 +119,25 @@ def dataset(slot):
     )
 
 
-print("ready", flush=True)
-for number in range(settings["rounds"]):
-    if not sys.stdin.readline():
-        sys.exit("nobody gives turns any more")
-    started = time.perf_counter()
-    state = process.next(state, [dataset(slot) for slot in range(*plan["cohort_offsets"][number : number + 2])]).state
-    print("round", time.perf_counter() - started, flush=True)
-final = process.get_model_weights(state).trainable
-np.savez(settings["weights"], **{name: canonical(name, np.asarray(own)) for name, own in zip(names, final)})
-print("done", flush=True)
+def rounds():
+    """Train a round each time that the next is asked for; write the final weights after the last."""
+    global state
+    for number in range(settings["rounds"]):
+        slots = range(*plan["cohort_offsets"][number : number + 2])
+        state = process.next(state, [dataset(slot) for slot in slots]).state
+        yield
+    final = process.get_model_weights(state).trainable
+    np.savez(settings["weights"], **{name: canonical(name, np.asarray(own)) for name, own in zip(names, final)})
+
+
+if __name__ == "__main__":
+    trained = rounds()
+    print("ready", flush=True)
+    for _ in range(settings["rounds"]):
+        if not sys.stdin.readline():
+            sys.exit("nobody gives turns any more")
+        started = time.perf_counter()
+        next(trained)
+        print("round", time.perf_counter() - started, flush=True)
+    next(trained, None)
+    print("done", flush=True)

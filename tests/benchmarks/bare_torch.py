@@ -60,19 +60,30 @@ def train(slot):
         optimizer.step()
 
 
-print("ready", flush=True)
-for number in range(settings["rounds"]):
-    if not sys.stdin.readline():
-        sys.exit("nobody gives turns any more")
-    started = time.perf_counter()
-    slots = range(*plan["cohort_offsets"][number : number + 2])
-    examples = int(sum(plan["slot_examples"][slot] for slot in slots))
-    moved = [torch.zeros_like(value) for value in current]
-    for slot in slots:
-        train(slot)
-        for total, parameter, value in zip(moved, parameters, current):
-            total.add_(parameter.detach().sub_(value), alpha=int(plan["slot_examples"][slot]) / examples)
-    current = [value.add_(total) for value, total in zip(current, moved)]
-    print("round", time.perf_counter() - started, flush=True)
-np.savez(settings["weights"], **{name: value.numpy() for name, value in zip(names, current)})
-print("done", flush=True)
+def rounds():
+    """Train a round each time that the next is asked for; write the final weights after the last."""
+    global current
+    for number in range(settings["rounds"]):
+        slots = range(*plan["cohort_offsets"][number : number + 2])
+        examples = int(sum(plan["slot_examples"][slot] for slot in slots))
+        moved = [torch.zeros_like(value) for value in current]
+        for slot in slots:
+            train(slot)
+            for total, parameter, value in zip(moved, parameters, current):
+                total.add_(parameter.detach().sub_(value), alpha=int(plan["slot_examples"][slot]) / examples)
+        current = [value.add_(total) for value, total in zip(current, moved)]
+        yield
+    np.savez(settings["weights"], **{name: value.numpy() for name, value in zip(names, current)})
+
+
+if __name__ == "__main__":
+    trained = rounds()
+    print("ready", flush=True)
+    for _ in range(settings["rounds"]):
+        if not sys.stdin.readline():
+            sys.exit("nobody gives turns any more")
+        started = time.perf_counter()
+        next(trained)
+        print("round", time.perf_counter() - started, flush=True)
+    next(trained, None)
+    print("done", flush=True)

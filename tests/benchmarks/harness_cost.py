@@ -1,6 +1,6 @@
 """What the harness costs: the same training through it and by a bare script of the same framework, round by round.
 
-    python -m tests.benchmarks.harness_cost torch --pairs 8
+    python -m tests.benchmarks.harness_cost torch --together --pairs 8
     python -m tests.benchmarks.harness_cost tff --pairs 8 --set federation.rounds=10
 
 Both processes of a pair are alive, and take turns: who comes first alternates from round to round. Told are three
@@ -9,6 +9,10 @@ that pass between giving a turn and its answer, in which all is that the harness
 seconds in that time, of a process with its children (the first round is warm-up, and the last is followed by
 evaluation: neither counts). On a busy machine only the CPU seconds tell anything, and with --set timing.threads=1,
 since threads that wait for each other burn them. Exit code 1 where the final weights differ.
+
+Processes of one framework differ from each other, by 10 % where it is TFF. --together has both train in one process,
+the worker's, by the same turns: what is left is what the harness adds to a round. What it would do to the whole process
+is seen without --together only.
 
 Both run with the allocator's thresholds fixed. As glibc has them, they follow from what a process frees first, and
 decide whether a training step's memory comes from the system anew each time: that makes a process slower than its equal
@@ -28,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,32 +75,40 @@ class Pair:
     same: bool
 
 
+Trained = Callable[[jobs.Job, Path, Path], Pair]
+
+
+def told_to_the_script(job: jobs.Job, folder: Path) -> Path:
+    """Write what a bare script has to know of the job into `folder`; return the file."""
+    spec, data = job.cell.cell.spec, job.cell.data
+    settings = {
+        "plan": str(job.plan),
+        "arrays": ARRAYS,
+        "images": str(data.folder / "packed.npy"),
+        "labels": str(data.folder / "labels.npy"),
+        "classes": len(data.classes),
+        "rounds": job.rounds,
+        "batch_size": spec.training.batch_size,
+        "lr": spec.training.lr,
+        "momentum": spec.training.momentum,
+        "threads": jobs.threads(spec),
+        "weights": str(folder / "weights.npz"),
+    }
+    folder.mkdir(parents=True)
+    store.write_text(folder / "settings.json", json.dumps(settings))
+    return folder / "settings.json"
+
+
 class Bare:
     """A live process of a bare script, in a group of its own: TFF leaves a child behind that holds its output."""
 
     def __init__(self, script: Path, job: jobs.Job, folder: Path) -> None:
-        spec, data = job.cell.cell.spec, job.cell.data
-        self.weights = folder / "weights.npz"
-        settings = {
-            "plan": str(job.plan),
-            "arrays": ARRAYS,
-            "images": str(data.folder / "packed.npy"),
-            "labels": str(data.folder / "labels.npy"),
-            "classes": len(data.classes),
-            "rounds": job.rounds,
-            "batch_size": spec.training.batch_size,
-            "lr": spec.training.lr,
-            "momentum": spec.training.momentum,
-            "threads": jobs.threads(spec),
-            "weights": str(self.weights),
-        }
-        folder.mkdir(parents=True)
-        store.write_text(folder / "settings.json", json.dumps(settings))
+        spec, settings = job.cell.cell.spec, told_to_the_script(job, folder)
         self.log = folder / "stderr.log"
         assert job.contender.environment is not None
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [str(job.contender.environment.python), "-I", str(script), str(folder / "settings.json")],
+                [str(job.contender.environment.python), "-I", str(script), str(settings)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -152,8 +164,8 @@ def bare_process(script: Path, job: jobs.Job, folder: Path) -> Iterator[Bare]:
         bare.end()
 
 
-def pair(job: jobs.Job, script: Path, folder: Path) -> Pair:
-    """Train `job` by both, a round of one after a round of the other."""
+def in_turn(job: jobs.Job, script: Path, folder: Path) -> Pair:
+    """Train `job` by both in a process each, a round of one after a round of the other."""
     harness, bare = Side(), Side()
     with live_rounds.live(job) as live, bare_process(script, job, folder) as script_:
         for number in range(job.rounds):
@@ -161,7 +173,27 @@ def pair(job: jobs.Job, script: Path, folder: Path) -> Pair:
             for side, train, pid in sides if number % 2 else reversed(sides):
                 side.take(train, pid)
         script_.hear("done")
-        return Pair(harness, bare, _weights(job.folder / f"weights-{job.rounds:06d}.npz") == _weights(script_.weights))
+    return Pair(harness, bare, _same(job, folder))
+
+
+def together(job: jobs.Job, script: Path, folder: Path) -> Pair:
+    """Train `job` by both in one process, see `together.py`."""
+    plugin = job.contender.plugin
+    stands_for = {"adapter": str(plugin.path), "script": str(script), "settings": str(told_to_the_script(job, folder))}
+    job.folder.mkdir(parents=True)
+    store.write_text(job.folder / "together.json", json.dumps(stands_for))
+    header = replace(plugin.header, needs=tuple(map(str, plugin.needed)))
+    both = replace(plugin, path=HERE / "together.py", header=header)
+    with live_rounds.live(replace(job, contender=replace(job.contender, plugin=both))) as live:
+        for _ in range(job.rounds):
+            live.train()
+    seconds = json.loads((job.folder / "together-seconds.json").read_text())
+    bare = Side(own=seconds["bare"], waited=seconds["bare"])
+    return Pair(Side(own=seconds["own"], waited=seconds["waited"]), bare, _same(job, folder))
+
+
+def _same(job: jobs.Job, folder: Path) -> bool:
+    return _weights(job.folder / f"weights-{job.rounds:06d}.npz") == _weights(folder / "weights.npz")
 
 
 def _weights(path: Path) -> dict[str, bytes]:
@@ -201,8 +233,10 @@ def told(pairs: list[Pair], clock: str, what: str) -> str:
     )
 
 
-def measure(backend: str, settings: list[str], count: int, folder: Path, console: Console) -> list[Pair]:
-    """Train `count` pairs of processes, and tell of each as it ends."""
+def measure(
+    backend: str, settings: list[str], count: int, folder: Path, console: Console, train: Trained = in_turn
+) -> list[Pair]:
+    """Train `count` pairs, and tell of each as it ends."""
     script = HERE / f"bare_{backend}.py"
     found = []
     for number in range(1, count + 1):
@@ -212,10 +246,10 @@ def measure(backend: str, settings: list[str], count: int, folder: Path, console
             raise UserError(f"federation.rounds = {job.rounds}: must be at least 3, the first and the last don't count")
         if job.cell.cell.spec.model != Model():
             raise UserError("the bare scripts train the study's network as it comes: leave model's settings alone")
-        own = pair(job, script, place / "bare")
+        own = train(job, script, place / "bare")
         found.append(own)
         same = "the same weights" if own.same else "other weights"
-        line = f"pair {number} of {count}: {told([own], 'cpu', 'CPU seconds')}; {same}"
+        line = f"pair {number} of {count}: {told([own], 'waited', 'as waited for')}; {same}"
         console.print(line, highlight=False, soft_wrap=True)
     return found
 
@@ -224,7 +258,8 @@ def main() -> int:
     """Measure as the command line says, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("backend", choices=sorted(path.stem[5:] for path in HERE.glob("bare_*.py")))
-    parser.add_argument("--pairs", type=int, default=8, help="pairs of fresh processes (8)")
+    parser.add_argument("--pairs", type=int, default=8, help="pairs of fresh processes, or processes of both (8)")
+    parser.add_argument("--together", action="store_true", help="both in one process")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as bench run has it")
     parser.add_argument("--allocator", choices=("fixed", "as-it-is"), default="fixed", help="glibc's thresholds")
     arguments = parser.parse_args()
@@ -232,19 +267,28 @@ def main() -> int:
         os.environ.update(ALLOCATOR)
     with tempfile.TemporaryDirectory(prefix="harness-cost-") as folder:
         try:
-            pairs = measure(arguments.backend, arguments.set, arguments.pairs, Path(folder), Console(stderr=True))
+            pairs = measure(
+                arguments.backend,
+                arguments.set,
+                arguments.pairs,
+                Path(folder),
+                Console(stderr=True),
+                together if arguments.together else in_turn,
+            )
         except UserError as error:
             print(f"harness_cost: {error}", file=sys.stderr)
             return 2
     facts = machine.facts()
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    print(f"{arguments.backend}, quick, {len(pairs)} pairs of processes on {facts['cpu']}, {facts['cores']} cores")
+    processes = "processes of both" if arguments.together else "pairs of processes"
+    print(f"{arguments.backend}, quick, {len(pairs)} {processes} on {facts['cpu']}, {facts['cores']} cores")
     asked = " ".join(arguments.set) or "as they come"
     print(f"settings: {asked}; allocator {arguments.allocator}; load at the end: {load}")
     print("harness / bare script:")
     print("  " + told(pairs, "own", "by their own clocks"))
     print("  " + told(pairs, "waited", "as waited for"))
-    print("  " + told(pairs, "cpu", "CPU seconds"))
+    if not arguments.together:
+        print("  " + told(pairs, "cpu", "CPU seconds"))
     same = sum(one.same for one in pairs)
     print(f"final weights the same to the bit: {same} of {len(pairs)}")
     return 0 if same == len(pairs) else 1
