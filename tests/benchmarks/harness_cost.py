@@ -11,8 +11,8 @@ evaluation: neither counts). On a busy machine only the CPU seconds tell anythin
 since threads that wait for each other burn them. Exit code 1 where the final weights differ.
 
 Processes of one framework differ from each other, by 10 % where it is TFF. --together has both train in one process,
-the worker's, by the same turns: what is left is what the harness adds to a round. What it would do to the whole process
-is seen without --together only.
+the worker's, as bench run starts it: what is left is what the adapter and the harness add to a round. What they would
+do to the whole process is seen without --together only.
 
 Both run with the allocator's thresholds fixed. As glibc has them, they follow from what a process frees first, and
 decide whether a training step's memory comes from the system anew each time: that makes a process slower than its equal
@@ -184,12 +184,22 @@ def together(job: jobs.Job, script: Path, folder: Path) -> Pair:
     store.write_text(job.folder / "together.json", json.dumps(stands_for))
     header = replace(plugin.header, needs=tuple(map(str, plugin.needed)))
     both = replace(plugin, path=HERE / "together.py", header=header)
-    with live_rounds.live(replace(job, contender=replace(job.contender, plugin=both))) as live:
-        for _ in range(job.rounds):
-            live.train()
+    _run(replace(job, contender=replace(job.contender, plugin=both)))
     seconds = json.loads((job.folder / "together-seconds.json").read_text())
     bare = Side(own=seconds["bare"], waited=seconds["bare"])
     return Pair(Side(own=seconds["own"], waited=seconds["waited"]), bare, _same(job, folder))
+
+
+def _run(job: jobs.Job) -> None:
+    """Run a job as bench run does, but for evaluation, which only the last round is followed by."""
+    spec, environment = job.cell.cell.spec, job.contender.environment
+    assert environment is not None
+    quiet = {"evaluate_every": job.rounds, "save_every": 0, "checkpoint_s": 0.0, "resume": None}
+    store.write_text(job.folder / "job.json", json.dumps(jobs.told(job) | quiet))
+    environ = process.worker_environ(os.environ, jobs.threads(spec), spec.timing.device)
+    ended = process.execute(environment.python, job.folder, environ, spec.timing.silence_s, lambda _: None)
+    if ended.status != "done":
+        raise UserError(f"{job.contender.label} {ended.status}: {ended.reason}")
 
 
 def _same(job: jobs.Job, folder: Path) -> bool:
