@@ -7,28 +7,32 @@ import tempfile
 import threading
 import time
 
+import ray  # noqa: F401  here, so that Flower doesn't do it in `open`, where starting Ray is timed
 from _flower import client
 from flwr.serverapp import ServerApp
 from flwr.simulation import run_simulation
 
 PACKAGES = ("bench", "_torch", "_flower")
 STORE_BYTES = 80 * 2**20  # at least, says Ray, 75 MiB
-LONGEST_SOCKET = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store.0000")
-LONGEST_PATH = 107  # of a Unix socket
+SOCKET = len("/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store")
+LONGEST_TEMPORARY = 107 - SOCKET  # a Unix socket's path has 107 characters at most
 STEP_S = 0.05
 
 
 class Simulation:
-    """A simulation of `nodes` clients by `actors` actors of one CPU each (of fewer, where there are fewer nodes)."""
+    """A simulation of `nodes` clients by `actors` actors of one CPU each, as many as `threads` or as there are nodes.
+
+    model_bytes: of the weights, of which Ray's store has to hold some at once.
+    """
 
     def __init__(self, nodes, threads, model_bytes):
         self.actors = min(nodes, threads)
         self.nodes = nodes
         self.asked, self.answers = queue.SimpleQueue(), queue.SimpleQueue()
         temporary = tempfile.gettempdir()
-        if len(temporary) + LONGEST_SOCKET > LONGEST_PATH:
-            told = "the temporary folder {} is too long a path for Ray's sockets: at most {} characters, see TMPDIR"
-            raise ValueError(told.format(temporary, LONGEST_PATH - LONGEST_SOCKET))
+        if len(temporary) > LONGEST_TEMPORARY:
+            told = "TMPDIR: {} is too long for the sockets that Ray makes in it: at most {} characters"
+            raise ValueError(told.format(temporary, LONGEST_TEMPORARY))
         _let_actors_import(os.path.join(temporary, "importable"))
         settings = {
             "init_args": {
@@ -36,7 +40,7 @@ class Simulation:
                 "num_gpus": 0,
                 "include_dashboard": False,
                 "object_store_memory": max(STORE_BYTES, 4 * (self.actors + 1) * model_bytes),
-                "_temp_dir": os.path.join(temporary, "ray"),
+                "_temp_dir": temporary,
                 "_node_ip_address": "127.0.0.1",
                 "log_to_driver": False,
             },
@@ -54,7 +58,7 @@ class Simulation:
 
     def _run(self, settings):
         try:
-            run_simulation(ServerApp_of(self._serve), client.app, self.nodes, "ray", settings)
+            run_simulation(_server_app(self._serve), client.app, self.nodes, "ray", settings)
         except BaseException as error:
             self.answers.put((None, error))
 
@@ -69,7 +73,7 @@ class Simulation:
                 self.answers.put((None, error))
 
 
-def ServerApp_of(main):
+def _server_app(main):
     server = ServerApp()
     server.main()(main)
     return server

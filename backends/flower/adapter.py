@@ -24,7 +24,7 @@
 
 `run_simulation` runs once, in a thread, for all rounds: a `ServerApp` sends each member of a round's cohort a message by
 Flower's grid, Ray's actors run the `ClientApp`, and Flower's `FedAvg` averages the replies. There are as many actors as
-threads, of one CPU each. Flower looks for messages every 0.1 s at both ends, which is in a round's time as it is in its
+threads, of one CPU each (of fewer, where there are fewer clients). Flower looks for messages every 0.1 s at both ends, which is in a round's time as it is in its
 users'. Not offered: the client's own training with privacy, compiled, or on a GPU, and a cold page cache, because the
 actors keep files mapped.
 """
@@ -39,6 +39,12 @@ from _torch import feeding, module
 
 from bench.backend import Backend, Unsupported
 
+os.environ.update({"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"})  # read when they are imported
+os.environ["FLWR_HOME"] = os.path.join(tempfile.gettempdir(), "flwr")
+
+from _flower.planned import PlannedAverage  # noqa: E402
+from _flower.simulation import Simulation  # noqa: E402
+
 PREDICTED_AT_ONCE = 500
 
 
@@ -51,10 +57,6 @@ class Adapter(Backend):
         self.model = module.build(job.layers)
         self.tensors = module.canonical_tensors(self.model, weights)
         self.set_weights(weights)
-        _keep_to_ourselves(tempfile.gettempdir())
-        from _flower.planned import PlannedAverage
-        from _flower.simulation import Simulation
-
         self.strategy = PlannedAverage(job.folder)
         self.simulation = Simulation(job.clients, job.threads, sum(array.nbytes for array in weights.values()))
         self._muster("")
@@ -66,15 +68,11 @@ class Adapter(Backend):
     def _muster(self, form):
         """Have every actor ready to read `form`, or, where it is empty, to train."""
         with tempfile.TemporaryDirectory() as meeting:
-            self.simulation.call(
-                lambda grid: self.strategy.muster(grid, self.simulation.actors, meeting, form)
-            )
+            self.simulation.call(lambda grid: self.strategy.muster(grid, self.simulation.actors, meeting, form))
 
     def round(self, work, feed):
         if work.clients:
-            self.current = self.simulation.call(
-                lambda grid: self.strategy.average(grid, work, feed.form, self.current)
-            )
+            self.current = self.simulation.call(lambda grid: self.strategy.average(grid, work, feed.form, self.current))
 
     def set_weights(self, weights):
         self.current = OrderedDict((name, np.array(array, np.float32)) for name, array in weights.items())
@@ -106,15 +104,11 @@ class Feed:
 
 def _refuse(job):
     if job.device != "cpu":
-        raise Unsupported("timing.device = {}: the actors here have CPUs only".format(job.device), {"device": job.device})
+        raise Unsupported(
+            "timing.device = {}: the actors here have CPUs only".format(job.device), {"device": job.device}
+        )
     if job.training.compile:
         told = "training.compile: every actor of Flower's would compile for itself"
         raise Unsupported(told, {"training": {"compile": True}})
     if job.cache == "cold":
         raise Unsupported("data.cache = cold: Flower's actors keep the files mapped", {"cache": "cold"})
-
-
-def _keep_to_ourselves(temporary):
-    """Before either is imported: no telemetry, and all files in `temporary`, where Ray's sockets have to fit."""
-    os.environ.update({"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": temporary})
-    os.environ["FLWR_HOME"] = os.path.join(temporary, "flwr")
