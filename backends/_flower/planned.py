@@ -26,7 +26,7 @@ class PlannedAverage(FedAvg):
         _replies(grid, [Message(content, node, MessageType.QUERY) for node in self.nodes[:count]])
 
     def average(self, grid, work, form, weights):
-        """Return the mean weights of a round's clients, weighted by their examples: canonical ones, from canonical ones.
+        """Return the mean weights of a round's clients, by their examples: canonical ones, from canonical ones.
 
         Replies are averaged in the cohort's order: in that of their coming, a sum would round differently every time.
         """

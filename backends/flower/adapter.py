@@ -22,11 +22,11 @@
 # ///
 """Flower (Beutel et al. 2020): its Simulation Runtime on Ray, with torch.
 
-`run_simulation` runs once, in a thread, for all rounds: a `ServerApp` sends each member of a round's cohort a message by
-Flower's grid, Ray's actors run the `ClientApp`, and Flower's `FedAvg` averages the replies. There are as many actors as
-threads, of one CPU each (of fewer, where there are fewer clients). Flower looks for messages every 0.1 s at both ends, which is in a round's time as it is in its
-users'. Not offered: the client's own training with privacy, compiled, or on a GPU, and a cold page cache, because the
-actors keep files mapped.
+`run_simulation` runs once, in a thread, for all rounds: a `ServerApp` sends each member of a round's cohort a message
+by Flower's grid, Ray's actors run the `ClientApp`, and Flower's `FedAvg` averages the replies. There are as many actors
+as threads, of one CPU each (fewer, where there are fewer clients). Flower looks for messages every 0.1 s at both ends,
+which is in a round's time as it is in its users'. Not offered: privacy, compiled training, a GPU, a loader of Flower's,
+which has none, and a cold page cache, because the actors keep files mapped.
 """
 
 import os
@@ -42,8 +42,8 @@ from bench.backend import Backend, Unsupported
 os.environ.update({"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"})  # read when they are imported
 os.environ["FLWR_HOME"] = os.path.join(tempfile.gettempdir(), "flwr")
 
-from _flower.planned import PlannedAverage  # noqa: E402
-from _flower.simulation import Simulation  # noqa: E402
+from _flower.planned import PlannedAverage
+from _flower.simulation import Simulation
 
 PREDICTED_AT_ONCE = 500
 
