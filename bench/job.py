@@ -63,8 +63,9 @@ class Job:
     layers: list of dicts, the model in the words of `bench.model`; training: `Training`; privacy: `Privacy` or None;
     loading: `Loading`;
     cache: warm or cold; passes: int, of loading alone: where there are any, every other round reads from memory;
-    rounds: int, none where only loading is timed; restarts: dict from a round's number to the weights file that it
-    starts from instead of the last round's weights, as in a probe;
+    clients: int, all that there are; rounds: int, none where only loading is timed;
+    restarts: dict from a round's number to the weights file that it starts from instead of the last round's weights,
+    as in a probe;
     checkpoint_s: float, seconds between checkpoints, 0 for none; resume: `Resume`, or None for a job that begins anew;
     turns: bool, whether to wait for a turn before loading and before each round; slowdown: float, the share of its
     seconds by which a round is held back, 0 but where a check tests itself;
@@ -110,6 +111,7 @@ class Job:
                 "slot_examples", "slot_seeds",
             )
         }  # fmt: skip
+        self.clients = len(self._plan["part_offsets"]) - 1
         self.rounds = told["rounds"]
         self.restarts = {int(number): path for number, path in told["restarts"].items()}
 

@@ -140,14 +140,15 @@ def test_loading_is_told_in_tables_and_a_picture(loading, bench):
 SMALL = ("data.samples=90", "data.image_size=16", "federation.rounds=3")
 
 
-def test_pfl_trains_with_the_masks_that_torch_draws(bench, tmp_path):
-    """Dropout is in no certificate; both take a client's masks from the plan's seed."""
-    finished = bench("run", "--backends=torch,pfl", "--repeats=1", "--json", *(f"--set={one}" for one in SMALL))
+@pytest.mark.parametrize("engine", ["pfl", "flower"])
+def test_engines_on_torch_train_with_the_masks_that_it_draws(engine, bench, tmp_path):
+    """Dropout is in no certificate; all take a client's masks from the plan's seed."""
+    finished = bench("run", f"--backends=torch,{engine}", "--repeats=1", "--json", *(f"--set={one}" for one in SMALL))
     assert finished.code == 0, finished.err
     (cell,) = finished.document["cells"]
     assert cell["spec"]["model"]["dropout"]
-    torch, pfl = (record.final_weights(tmp_path, run) for run in cell["runs"])
-    assert max(np.abs(torch[name] - pfl[name]).max() for name in torch) < 1e-5
+    torch, own = (record.final_weights(tmp_path, run) for run in cell["runs"])
+    assert max(np.abs(torch[name] - own[name]).max() for name in torch) < 1e-5
 
 
 def test_pfls_own_epsilons_agree(bench):
