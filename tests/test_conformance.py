@@ -15,6 +15,7 @@ from tests.conftest import skip_without_its_python
         ("torch+crew", "9 pass, 0 fail, 14 skipped"),
         ("tff", "23 pass, 0 fail, 0 skipped"),
         ("pfl", "13 pass, 0 fail, 10 skipped"),
+        ("fedjax", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.2", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.5", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.9", "9 pass, 0 fail, 14 skipped"),
