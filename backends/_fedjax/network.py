@@ -105,8 +105,8 @@ def _group_norm(layer, weights, value):
 def _pool(layer, value):
     """A maximum over axes, because `reduce_window` and its gradient are slower on the CPU.
 
-    Where several are the largest they share the gradient. Those are zeros, through which relu passes none, or come of the
-    same inputs, so that a weight's gradient is the same however they share it.
+    Where several are the largest they share the gradient. Those are zeros, through which relu passes none, or come of
+    the same inputs, so that a weight's gradient is the same however they share it.
     """
     size = layer["size"]
     count, height, width, channels = value.shape

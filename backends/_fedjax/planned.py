@@ -7,8 +7,8 @@ import numpy as np
 class PlannedDataset(fedjax.ClientDataset):
     """A client whose batches are the plan's, whatever FedJAX asks for, and are read as they are asked for.
 
-    `batches` is a function from a `bench.job.Client` to an iterable of its batches. Its length is the client's weight in
-    the average.
+    `batches` is a function from a `bench.job.Client` to an iterable of its batches. Its length is the client's
+    weight in the average.
     """
 
     def __init__(self, client, batches):

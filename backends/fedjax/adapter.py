@@ -40,8 +40,9 @@ PREDICTED_AT_ONCE = 500
 class Adapter(Backend):
     """Local SGD by `fedjax.optimizers.sgd`; on the server SGD of rate 1, to make the mean the new model.
 
-    JAX compiles a step for each shape of batch, so that smaller batches are padded to the largest of the round, as FedJAX
-    advises; with batch normalisation, whose statistics padding would be in, it compiles for each size as it comes.
+    JAX compiles a step for each shape of batch. So smaller batches are padded to the largest of the round, with a mask,
+    as FedJAX advises; a round whose largest is another compiles once more. With batch normalisation, whose statistics
+    padding would be in, it compiles for each size as it comes.
     """
 
     def open(self, job, weights):
