@@ -16,7 +16,7 @@ from tests.conftest import ROOT, TINY, refused
             ["--backends=torhc"],
             [
                 "unknown backend 'torhc': did you mean torch?",
-                "flower, pfl, reference, sklearn, syft-0.2, syft-0.5, syft-0.9, tff, torch",
+                "fedjax, flower, pfl, reference, sklearn, syft-0.2, syft-0.5, syft-0.9, tff, torch",
             ],
         ),
         (["--backends=./absent.py"], ["./absent.py: no such file"]),

@@ -16,6 +16,7 @@ from tests.conftest import skip_without_its_python
         ("tff", "23 pass, 0 fail, 0 skipped"),
         ("pfl", "13 pass, 0 fail, 10 skipped"),
         ("flower", "9 pass, 0 fail, 14 skipped"),
+        ("fedjax", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.2", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.5", "9 pass, 0 fail, 14 skipped"),
         ("syft-0.9", "9 pass, 0 fail, 14 skipped"),

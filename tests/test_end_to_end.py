@@ -151,6 +151,16 @@ def test_engines_on_torch_train_with_the_masks_that_it_draws(engine, bench, tmp_
     assert max(np.abs(torch[name] - own[name]).max() for name in torch) < 1e-5
 
 
+def test_fedjax_draws_its_masks_from_the_plan(bench):
+    """Dropout is in no certificate: each repeat draws the same masks, and they matter."""
+    sets = [f"--set={one}" for one in (*SMALL, "model.dropout=[false,true]")]
+    finished = bench("run", "--backends=fedjax", "--repeats=2", "--json", *sets)
+    assert finished.code == 0, finished.err
+    without, with_masks = ({run["weights_sha256"] for run in cell["runs"]} for cell in finished.document["cells"])
+    assert len(without) == len(with_masks) == 1
+    assert without != with_masks
+
+
 def test_pfls_own_epsilons_agree(bench):
     private = ("privacy.unit=client", "privacy.noise_multiplier=1", "privacy.delta=1e-4", "federation.clients=5")
     sets = [f"--set={one}" for one in (*SMALL, *private)]
