@@ -132,12 +132,14 @@ def list_everything(
         typer.Argument(metavar="KIND", help="Only experiments (with cells and time), backends, datasets or reports."),
     ] = None,
     backends: Annotated[
-        str, typer.Option("--backends", "-b", help="For list experiments: whose time is told.")
-    ] = "torch,tff",
+        str | None,
+        typer.Option("--backends", "-b", help="For list experiments: whose time is told. [default: the experiment's]"),
+    ] = None,
 ) -> None:
     """Show the experiments, backends, datasets and reports that there are.
 
-    bench list experiments also tells how many cells each has, and about how long it takes on this machine.
+    bench list experiments also tells how many cells each has, the backends that it runs on where you name none, and
+    about how long that takes on this machine.
     """
     from rich.console import Console
     from rich.table import Table
@@ -149,7 +151,7 @@ def list_everything(
         raise UserError(f"bench list {kind}: there is no such kind; there are: {', '.join(known)}")
     console = Console()
     if kind == "experiments":
-        _list_experiments(plugins.names(backends), console)
+        _list_experiments(None if backends is None else plugins.names(backends), console)
     if kind is None:
         table = Table("experiment", "what it is", title="Experiments: bench run NAME", title_justify="left")
         for name, description in shipped.descriptions().items():
@@ -284,12 +286,13 @@ def _sourced(name: str, source: str | None, settings: Sequence[str]) -> dict[str
     return {"data.dataset": "xray" if is_drawn else own, "data.source": source}
 
 
-def _list_experiments(names: Sequence[str], console: "Console") -> None:
+def _list_experiments(names: Sequence[str] | None, console: "Console") -> None:
     from bench import drawing, preview, runner, shipped, spec
     from bench.estimate import Estimator
 
     found = [spec.load(path) for path in shipped.paths()]
-    drawing.draw(preview.experiments(found, runner.labels(names), Estimator()), console)
+    on = [(one, runner.labels(one.backends if names is None else names)) for one in found]
+    drawing.draw(preview.experiments(on, Estimator()), console)
 
 
 def _print_plan(cells: Sequence[Any], asked: Sequence[str], labels: Sequence[str]) -> None:

@@ -56,11 +56,11 @@ def digests(prepared: Sequence[Prepared]) -> Table:
     return Table("Digests", ("cells", *prepared[0].digests), tuple(rows))
 
 
-def experiments(found: Iterable[Experiment], labels: Sequence[str], estimator: Estimator) -> Table:
-    """Return a row an experiment: what it is, how many cells it has, and about how long it takes here."""
+def experiments(found: Iterable[tuple[Experiment, Sequence[str]]], estimator: Estimator) -> Table:
+    """Return a row an experiment: what it is, its cells, the backends it is to run on, and how long that takes here."""
     rows: list[tuple[str, ...]] = []
     reasons: list[Reason] = []
-    for one in found:
+    for one, labels in found:
         sized = [(cell.spec, _expected(cell.spec)) for cell in one.cells]
         own = [(spec, samples) for spec, samples in sized if samples]
         time = "depends on the source"
@@ -68,12 +68,11 @@ def experiments(found: Iterable[Experiment], labels: Sequence[str], estimator: E
             seconds, rough = estimator.total(pieces(own, labels))
             reasons += rough
             time = told(seconds) + (" (rough)" if rough else "")
-        rows.append((one.name, one.description, str(len(one.cells)), time))
-    notes = [f"Times: on this machine, probes and repeats included, with {', '.join(labels)}; see --backends"]
+        rows.append((one.name, one.description, str(len(one.cells)), ", ".join(labels), time))
+    notes = ["Times: on this machine, probes and repeats included"]
     notes += [f"Rough: {because(reasons)}"] if reasons else []
-    return Table(
-        "Experiments: bench run NAME", ("experiment", "what it is", "cells", "time"), tuple(rows), tuple(notes)
-    )
+    columns = ("experiment", "what it is", "cells", "backends", "time")
+    return Table("Experiments: bench run NAME", columns, tuple(rows), tuple(notes))
 
 
 def _samples(cell: Prepared) -> Samples:

@@ -28,11 +28,20 @@ def key(seed):
     return np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
 
 
-def padded(batch, size):
-    """Return a batch of arrays with zeros up to `size` examples, and the mask by which FedJAX leaves these out.
+def padded(batch, batch_size):
+    """Return a batch of arrays with zeros up to its bucket's size, and the mask by which FedJAX leaves these out.
 
-    As `fedjax.ClientDataset.padded_batch` does; the gradient is that of the mean over the true examples.
+    As `fedjax.ClientDataset.padded_batch` does, with as many buckets as `batch_size` can be halved; the gradient is
+    that of the mean over the true examples.
     """
     count = len(batch["y"])
+    size = bucket(count, batch_size)
     own = {name: np.pad(array, [(0, size - count)] + [(0, 0)] * (array.ndim - 1)) for name, array in batch.items()}
     return {**own, fedjax.EXAMPLE_MASK_KEY: np.arange(size) < count}
+
+
+def bucket(count, batch_size):
+    """Return the smallest size that holds `count` examples, of `batch_size` halved again and again."""
+    while batch_size // 2 >= count:
+        batch_size //= 2
+    return batch_size

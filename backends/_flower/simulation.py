@@ -59,6 +59,7 @@ class Simulation:
     def _run(self, settings):
         try:
             run_simulation(_server_app(self._serve), client.app, self.nodes, "ray", settings)
+            raise RuntimeError("Flower's simulation ended by itself")
         except BaseException as error:
             self.answers.put((None, error))
 

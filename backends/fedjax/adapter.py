@@ -40,9 +40,8 @@ PREDICTED_AT_ONCE = 500
 class Adapter(Backend):
     """Local SGD by `fedjax.optimizers.sgd`; on the server SGD of rate 1, to make the mean the new model.
 
-    JAX compiles a step for each shape of batch. So smaller batches are padded to the largest of the round, with a mask,
-    as FedJAX advises; a round whose largest is another compiles once more. With batch normalisation, whose statistics
-    padding would be in, it compiles for each size as it comes.
+    JAX compiles a step for each shape of batch, when it first comes. So small batches are padded to a few sizes, with a
+    mask, as FedJAX advises. With batch normalisation, whose statistics padding would be in, each size is compiled.
     """
 
     def open(self, job, weights):
@@ -53,6 +52,7 @@ class Adapter(Backend):
             raise Unsupported(told.format(job.device), {"device": job.device})
         os.environ["NPROC"] = str(job.threads)  # XLA's pool of threads, which is made with the first array
         model = network.model(job.layers)
+        self.batch_size = job.training.batch_size
         self.is_padded = not network.has_statistics(job.layers)
         self.algorithm = fedjax.algorithms.fed_avg.federated_averaging(
             fedjax.model_grad(model),
@@ -68,12 +68,10 @@ class Adapter(Backend):
         return files.reader(loading.form).feed
 
     def round(self, work, feed):
-        largest = max((len(batch) for client in work.clients for batch in client.batches), default=0)
-
         def batches(client):
             for batch, samples in zip(client.batches, feed(client.batches)):
                 own = {"x": scaled(samples), "y": self.labels[batch]}
-                yield planned.padded(own, largest) if self.is_padded else own
+                yield planned.padded(own, self.batch_size) if self.is_padded else own
 
         cohort = [
             (client.id, planned.PlannedDataset(client, batches), planned.key(client.seed)) for client in work.clients

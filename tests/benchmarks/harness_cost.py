@@ -12,7 +12,8 @@ since threads that wait for each other burn them. Exit code 1 where the final we
 
 Processes of one framework differ from each other, by 10 % where it is TFF. --together has both train in one process,
 the worker's, as bench run starts it: what is left is what the adapter and the harness add to a round. What they would
-do to the whole process is seen without --together only.
+do to the whole process is seen without --together only. TFF has the luck of the draw even then: each time it compiles
+the same computation, a round of quick ends up 10 % faster or slower. So the script is lent the adapter's, unless --own.
 
 Both run with the allocator's thresholds fixed. As glibc has them, they follow from what a process frees first, and
 decide whether a training step's memory comes from the system anew each time: that makes a process slower than its equal
@@ -31,8 +32,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,7 @@ from bench.errors import UserError
 from bench.spec import Model
 
 ALLOWED = 1.01  # harness / bare script
+LENT = {"tff": ("process",)}  # what is compiled
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 HERE = Path(__file__).parent
 ARRAYS = ("cohort_offsets", "slot_batches", "slot_examples", "slot_seeds", "batch_samples", "batch_offsets")
@@ -176,10 +179,15 @@ def in_turn(job: jobs.Job, script: Path, folder: Path) -> Pair:
     return Pair(harness, bare, _same(job, folder))
 
 
-def together(job: jobs.Job, script: Path, folder: Path) -> Pair:
-    """Train `job` by both in one process, see `together.py`."""
+def together(job: jobs.Job, script: Path, folder: Path, lent: Sequence[str] = ()) -> Pair:
+    """Train `job` by both in one process, and `lent` of the adapter's attributes by both, see `together.py`."""
     plugin = job.contender.plugin
-    stands_for = {"adapter": str(plugin.path), "script": str(script), "settings": str(told_to_the_script(job, folder))}
+    stands_for = {
+        "adapter": str(plugin.path),
+        "script": str(script),
+        "settings": str(told_to_the_script(job, folder)),
+        "lent": lent,
+    }
     job.folder.mkdir(parents=True)
     store.write_text(job.folder / "together.json", json.dumps(stands_for))
     header = replace(plugin.header, needs=tuple(map(str, plugin.needed)))
@@ -270,11 +278,15 @@ def main() -> int:
     parser.add_argument("backend", choices=sorted(path.stem[5:] for path in HERE.glob("bare_*.py")))
     parser.add_argument("--pairs", type=int, default=8, help="pairs of fresh processes, or processes of both (8)")
     parser.add_argument("--together", action="store_true", help="both in one process")
+    parser.add_argument("--own", action="store_true", help="together, each with what it has compiled itself")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as bench run has it")
     parser.add_argument("--allocator", choices=("fixed", "as-it-is"), default="fixed", help="glibc's thresholds")
     arguments = parser.parse_args()
     if arguments.allocator == "fixed":
         os.environ.update(ALLOCATOR)
+    train = in_turn
+    if arguments.together:
+        train = partial(together, lent=() if arguments.own else LENT.get(arguments.backend, ()))
     with tempfile.TemporaryDirectory(prefix="harness-cost-") as folder:
         try:
             pairs = measure(
@@ -283,7 +295,7 @@ def main() -> int:
                 arguments.pairs,
                 Path(folder),
                 Console(stderr=True),
-                together if arguments.together else in_turn,
+                train,
             )
         except UserError as error:
             print(f"harness_cost: {error}", file=sys.stderr)

@@ -1,7 +1,8 @@
 """A backend, and a bare script beside it in the same process, a round of one after a round of the other.
 
 Two processes of one framework differ by more than the harness costs; here both train in one. `harness_cost` puts this
-in an adapter's place, and tells it by together.json, in the job's folder, which adapter and which script it stands for.
+in an adapter's place, and tells it by together.json, in the job's folder, which adapter and which script it stands for,
+and which of the adapter's attributes are lent to the script, in the place of its own of that name.
 together-seconds.json is its answer: of each round, the script's seconds, the adapter's own, and those with all that
 passes until the harness asks for the next.
 Runs inside backend environments: standard library and numpy only.
@@ -26,7 +27,10 @@ class Adapter(Backend):
         self.own = _imported("own", told["adapter"]).Adapter()
         self.own.open(job, weights)
         sys.argv = [told["script"], told["settings"]]
-        self.script = _imported("script", told["script"]).rounds()
+        script = _imported("script", told["script"])
+        for name in told["lent"]:
+            setattr(script, name, getattr(self.own, name))
+        self.script = script.rounds()
         self.rounds = job.rounds
         self.seconds = {"bare": [], "own": [], "waited": []}
         self.left = None
