@@ -41,7 +41,6 @@ class Simulation:
                 "include_dashboard": False,
                 "object_store_memory": max(STORE_BYTES, 4 * (self.actors + 1) * model_bytes),
                 "_temp_dir": temporary,
-                "_node_ip_address": "127.0.0.1",
                 "log_to_driver": False,
             },
             "client_resources": {"num_cpus": 1, "num_gpus": 0.0},

@@ -22,7 +22,8 @@
 # ///
 """Flower (Beutel et al. 2020): its Simulation Runtime on Ray, with torch.
 
-`run_simulation` runs once, in a thread, for all rounds: a `ServerApp` sends each member of a round's cohort a message
+`run_simulation` (in 1.42 still the way to simulate from Python; Flower recommends its own command) runs once, in a thread,
+for all rounds: a `ServerApp` sends each member of a round's cohort a message
 by Flower's grid, Ray's actors run the `ClientApp`, and Flower's `FedAvg` averages the replies. There are as many actors
 as threads, of one CPU each (fewer, where there are fewer clients). Flower looks for messages every 0.1 s at both ends,
 which is in a round's time as it is in its users'. Not offered: privacy, compiled training, a GPU, a loader of Flower's,
@@ -39,7 +40,10 @@ from _torch import feeding, module
 
 from bench.backend import Backend, Unsupported
 
-os.environ.update({"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"})  # read when they are imported
+# Read when they are imported. The last has Ray listen on the loopback interface alone, as it does where it has no clusters.
+os.environ.update(
+    {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+)
 os.environ["FLWR_HOME"] = os.path.join(tempfile.gettempdir(), "flwr")
 
 from _flower.planned import PlannedAverage
