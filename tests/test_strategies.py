@@ -1,7 +1,9 @@
 """torch's fast strategy end to end: certified, by name beside eager, the same weights from every repeat."""
 
 import pytest
+from rich.console import Console
 
+from tests.benchmarks import never_slower
 from tests.conftest import ROOT
 
 FAKES = ROOT / "tests" / "fakes"
@@ -69,3 +71,9 @@ def test_cuda_where_a_gpu_is_and_a_reason_where_none_is(run):
     else:
         assert eager["peak_device_bytes"] > 0
         assert finished.document["cells"][0]["parity"]["backends"]["torch"]["verdict"] == "pass"
+
+
+def test_the_benchmark_of_fast_beside_eager_tells_the_way_and_counts_all_but_two_rounds(tmp_path):
+    found = never_slower.measure(("mlp", 3, 20), 4, tmp_path, Console(stderr=True))
+    assert found.way in {"eager", "lean", "crew"}
+    assert found.ratio["pairs"] == 2

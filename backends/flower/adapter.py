@@ -22,12 +22,12 @@
 # ///
 """Flower (Beutel et al. 2020): its Simulation Runtime on Ray, with torch.
 
-`run_simulation` (in 1.42 still the way to simulate from Python; Flower recommends its own command) runs once, in a thread,
-for all rounds: a `ServerApp` sends each member of a round's cohort a message
-by Flower's grid, Ray's actors run the `ClientApp`, and Flower's `FedAvg` averages the replies. There are as many actors
-as threads, of one CPU each (fewer, where there are fewer clients). Flower looks for messages every 0.1 s at both ends,
-which is in a round's time as it is in its users'. Not offered: privacy, compiled training, a GPU, a loader of Flower's,
-which has none, and a cold page cache, because the actors keep files mapped.
+`run_simulation` (in 1.42 still the way to simulate from Python, though Flower recommends its own command) runs once, in
+a thread, for all rounds: a `ServerApp` sends each member of a round's cohort a message by Flower's grid, Ray's actors
+run the `ClientApp`, and Flower's `FedAvg` averages the replies. There are as many actors as threads, of one CPU each
+(fewer, where there are fewer clients). Flower looks for messages every 0.1 s at both ends, which is in a round's time
+as it is in its users'. Not offered: privacy, compiled training, a GPU, a loader of Flower's, which has none, and a cold
+page cache, because the actors keep files mapped.
 """
 
 import os
@@ -40,7 +40,7 @@ from _torch import feeding, module
 
 from bench.backend import Backend, Unsupported
 
-# Read when they are imported. The last has Ray listen on the loopback interface alone, as it does where it has no clusters.
+# Read when they are imported. The last has Ray listen on the loopback interface alone, as where it has no clusters.
 os.environ.update(
     {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 )
