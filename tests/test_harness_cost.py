@@ -16,6 +16,7 @@ from tests.benchmarks import harness_cost
         ("torch", harness_cost.together),
         ("tff", harness_cost.together),
         ("tff", partial(harness_cost.together, lent=harness_cost.LENT["tff"])),
+        ("torch", partial(harness_cost.together, with_twin=True)),
     ],
 )
 def test_a_bare_script_ends_in_the_same_weights_to_the_bit(backend, train, tmp_path):

@@ -14,6 +14,7 @@ Processes of one framework differ from each other, by 10 % where it is TFF. --to
 the worker's, as bench run starts it: what is left is what the adapter and the harness add to a round. What they would
 do to the whole process is seen without --together only. TFF has the luck of the draw even then: each time it compiles
 the same computation, a round of quick ends up 10 % faster or slower. So the script is lent the adapter's, unless --own.
+What is left of luck is told by --twin, in which a second such script takes the harness' place.
 
 Both run with the allocator's thresholds fixed. As glibc has them, they follow from what a process frees first, and
 decide whether a training step's memory comes from the system anew each time: that makes a process slower than its equal
@@ -176,10 +177,10 @@ def in_turn(job: jobs.Job, script: Path, folder: Path) -> Pair:
             for side, train, pid in sides if number % 2 else reversed(sides):
                 side.take(train, pid)
         script_.hear("done")
-    return Pair(harness, bare, _same(job, folder))
+    return Pair(harness, bare, _same(_final(job), folder))
 
 
-def together(job: jobs.Job, script: Path, folder: Path, lent: Sequence[str] = ()) -> Pair:
+def together(job: jobs.Job, script: Path, folder: Path, lent: Sequence[str] = (), with_twin: bool = False) -> Pair:
     """Train `job` by both in one process, and `lent` of the adapter's attributes by both, see `together.py`."""
     plugin = job.contender.plugin
     stands_for = {
@@ -187,6 +188,7 @@ def together(job: jobs.Job, script: Path, folder: Path, lent: Sequence[str] = ()
         "script": str(script),
         "settings": str(told_to_the_script(job, folder)),
         "lent": lent,
+        "twin": str(told_to_the_script(job, folder / "twin")) if with_twin else None,
     }
     job.folder.mkdir(parents=True)
     store.write_text(job.folder / "together.json", json.dumps(stands_for))
@@ -195,7 +197,8 @@ def together(job: jobs.Job, script: Path, folder: Path, lent: Sequence[str] = ()
     _run(replace(job, contender=replace(job.contender, plugin=both)))
     seconds = json.loads((job.folder / "together-seconds.json").read_text())
     bare = Side(own=seconds["bare"], waited=seconds["bare"])
-    return Pair(Side(own=seconds["own"], waited=seconds["waited"]), bare, _same(job, folder))
+    final = folder / "twin" / "weights.npz" if with_twin else _final(job)
+    return Pair(Side(own=seconds["own"], waited=seconds["waited"]), bare, _same(final, folder))
 
 
 def _run(job: jobs.Job) -> None:
@@ -210,8 +213,12 @@ def _run(job: jobs.Job) -> None:
         raise UserError(f"{job.contender.label} {ended.status}: {ended.reason}")
 
 
-def _same(job: jobs.Job, folder: Path) -> bool:
-    return _weights(job.folder / f"weights-{job.rounds:06d}.npz") == _weights(folder / "weights.npz")
+def _final(job: jobs.Job) -> Path:
+    return job.folder / f"weights-{job.rounds:06d}.npz"
+
+
+def _same(final: Path, folder: Path) -> bool:
+    return _weights(final) == _weights(folder / "weights.npz")
 
 
 def _weights(path: Path) -> dict[str, bytes]:
@@ -279,6 +286,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=8, help="pairs of fresh processes, or processes of both (8)")
     parser.add_argument("--together", action="store_true", help="both in one process")
     parser.add_argument("--own", action="store_true", help="together, each with what it has compiled itself")
+    parser.add_argument("--twin", action="store_true", help="together, and the script against itself")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as bench run has it")
     parser.add_argument("--allocator", choices=("fixed", "as-it-is"), default="fixed", help="glibc's thresholds")
     arguments = parser.parse_args()
@@ -286,7 +294,8 @@ def main() -> int:
         os.environ.update(ALLOCATOR)
     train = in_turn
     if arguments.together:
-        train = partial(together, lent=() if arguments.own else LENT.get(arguments.backend, ()))
+        lent = () if arguments.own else LENT.get(arguments.backend, ())
+        train = partial(together, lent=lent, with_twin=arguments.twin)
     with tempfile.TemporaryDirectory(prefix="harness-cost-") as folder:
         try:
             pairs = measure(
@@ -306,7 +315,7 @@ def main() -> int:
     print(f"{arguments.backend}, quick, {len(pairs)} {processes} on {facts['cpu']}, {facts['cores']} cores")
     asked = " ".join(arguments.set) or "as they come"
     print(f"settings: {asked}; allocator {arguments.allocator}; load at the end: {load}")
-    print("harness / bare script:")
+    print("bare script / bare script:" if arguments.twin else "harness / bare script:")
     print("  " + told(pairs, "own", "by their own clocks"))
     print("  " + told(pairs, "waited", "as waited for"))
     if not arguments.together:
