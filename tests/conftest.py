@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     What a test starts has as many threads as it sees cores, and neither waits for the others nor slows their clocks.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs, and theirs, ignore
     own = getattr(config, "workerinput", None)  # pytest-xdist's
     if own and CORES:
         number, count = int(own["workerid"].removeprefix("gw")), own["workercount"]
