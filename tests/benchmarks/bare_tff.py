@@ -1,13 +1,12 @@
 """Federated averaging of the study's network in plain TFF, as a person writes it for one experiment.
 
-argv: a JSON file of settings. Waits for a line on standard input before each round, prints each round's seconds, and
-writes the final weights. Runs in TFF's own environment; nothing of fedbench is in it.
+argv: a JSON file of settings. `rounds` trains, and writes the final weights. Runs in TFF's own environment; nothing of
+fedbench is in it.
 """
 
 import json
 import os
 import sys
-import time
 import warnings
 from collections import OrderedDict
 
@@ -128,16 +127,3 @@ def rounds():
         yield
     final = process.get_model_weights(state).trainable
     np.savez(settings["weights"], **{name: canonical(name, np.asarray(own)) for name, own in zip(names, final)})
-
-
-if __name__ == "__main__":
-    trained = rounds()
-    print("ready", flush=True)
-    for _ in range(settings["rounds"]):
-        if not sys.stdin.readline():
-            sys.exit("nobody gives turns any more")
-        started = time.perf_counter()
-        next(trained)
-        print("round", time.perf_counter() - started, flush=True)
-    next(trained, None)
-    print("done", flush=True)

@@ -1,12 +1,11 @@
 """Federated averaging of the study's network in plain torch, as a person writes it for one experiment.
 
-argv: a JSON file of settings. Waits for a line on standard input before each round, prints each round's seconds, and
-writes the final weights. Runs in torch's own environment; nothing of fedbench is in it.
+argv: a JSON file of settings. `rounds` trains, and writes the final weights. Runs in torch's own environment; nothing
+of fedbench is in it.
 """
 
 import json
 import sys
-import time
 
 import numpy as np
 import torch
@@ -74,16 +73,3 @@ def rounds():
         current = [value.add_(total) for value, total in zip(current, moved)]
         yield
     np.savez(settings["weights"], **{name: value.numpy() for name, value in zip(names, current)})
-
-
-if __name__ == "__main__":
-    trained = rounds()
-    print("ready", flush=True)
-    for _ in range(settings["rounds"]):
-        if not sys.stdin.readline():
-            sys.exit("nobody gives turns any more")
-        started = time.perf_counter()
-        next(trained)
-        print("round", time.perf_counter() - started, flush=True)
-    next(trained, None)
-    print("done", flush=True)

@@ -13,8 +13,8 @@ since threads that wait for each other burn them. Exit code 1 where the final we
 Processes of one framework differ from each other, by 10 % where it is TFF. --together has both train in one process,
 the worker's, as bench run starts it: what is left is what the adapter and the harness add to a round. What they would
 do to the whole process is seen without --together only. TFF has the luck of the draw even then: each time it compiles
-the same computation, a round of quick ends up 10 % faster or slower. So the script is lent the adapter's, unless --own.
-What is left of luck is told by --twin, in which a second such script takes the harness' place.
+the same computation, a round of quick ends up about 10 % faster or slower. So the script is lent the adapter's, unless
+--own. What is left of luck is told by --twin, in which a second such script takes the harness' place.
 
 Both run with the allocator's thresholds fixed. As glibc has them, they follow from what a process frees first, and
 decide whether a training step's memory comes from the system anew each time: that makes a process slower than its equal
@@ -112,7 +112,13 @@ class Bare:
         assert job.contender.environment is not None
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [str(job.contender.environment.python), "-I", str(script), str(settings)],
+                [
+                    str(job.contender.environment.python),
+                    "-I",
+                    str(HERE / "turn_by_turn.py"),
+                    str(script),
+                    str(settings),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -298,14 +304,8 @@ def main() -> int:
         train = partial(together, lent=lent, with_twin=arguments.twin)
     with tempfile.TemporaryDirectory(prefix="harness-cost-") as folder:
         try:
-            pairs = measure(
-                arguments.backend,
-                arguments.set,
-                arguments.pairs,
-                Path(folder),
-                Console(stderr=True),
-                train,
-            )
+            told_to = Console(stderr=True)
+            pairs = measure(arguments.backend, arguments.set, arguments.pairs, Path(folder), told_to, train)
         except UserError as error:
             print(f"harness_cost: {error}", file=sys.stderr)
             return 2
