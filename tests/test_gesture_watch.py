@@ -176,20 +176,6 @@ def test_the_plot_shows_the_stream_the_movement_and_the_threshold() -> None:
     assert shaded(empty) < 100
 
 
-def test_names_of_lines_that_are_near_are_moved_apart_and_others_are_not() -> None:
-    assert plot.spread(np.array([1.0, 0.11, 0.09]), 0.4) == pytest.approx([1.0, 0.3, -0.1])
-    assert plot.spread(np.array([0.5, 0.1, 0.9]), 0.4) == pytest.approx([0.5, 0.1, 0.9])
-
-
-@given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
-def test_names_are_apart_in_order_and_centred(values: list[float]) -> None:
-    wanted = np.array(values)
-    heights = plot.spread(wanted, 0.3)
-    order = np.argsort(wanted, kind="stable")
-    assert (np.diff(heights[order]) >= 0.3 - 1e-9).all()
-    assert heights.sum() == pytest.approx(wanted.sum(), abs=1e-9)
-
-
 def test_a_sensor_of_a_wider_range_gets_room() -> None:
     drawn = plot.off_screen("a sensor")
     live = Live(Played(motion()))  # type: ignore[arg-type]

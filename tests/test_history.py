@@ -821,17 +821,6 @@ def test_a_picture_has_its_steps_and_a_limit(tmp_path):
     assert plotting.draw(only_dirty, {}).axes
 
 
-@given(some.lists(some.floats(-500, 500), min_size=1, max_size=12))
-def test_labels_lie_apart_in_their_lines_order_and_move_only_where_they_must(heights):
-    heights = np.array(heights)
-    moved = plotting.apart(heights, 9.0)
-    order = np.argsort(heights, kind="stable")
-    assert (np.diff(moved[order]) > 9 - 1e-6).all()
-    assert abs(moved.mean() - heights.mean()) < 1e-6
-    if (np.diff(heights[order]) >= 9).all():
-        assert np.allclose(moved, heights)
-
-
 def test_from_document_wants_every_field():
     own = ONE.document()
     assert from_document(json.loads(json.dumps(own))) == ONE

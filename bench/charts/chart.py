@@ -4,9 +4,8 @@ Ink (texts, axes) has a colour of its own, so that a page can turn it into that 
 """
 
 import io
-import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -99,16 +98,3 @@ def panels(figure: Figure, count: int, columns: int) -> list[Axes]:
     for one in axes[count:]:
         one.set_visible(False)
     return axes[:count]
-
-
-def spread(places: Sequence[float], least: float) -> list[float]:
-    """Move places apart until neighbours are `least` from each other, in their order."""
-    found = list(places)
-    order = sorted(range(len(found)), key=found.__getitem__)
-    for _ in range(100):
-        for low, high in itertools.pairwise(order):
-            missing = least - (found[high] - found[low])
-            if missing > 1e-9:
-                found[low] -= missing / 2
-                found[high] += missing / 2
-    return found

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.cells import finished
-from bench.charts.chart import INK, WIDTH, Chart, panels, short, spread, style
+from bench.charts.chart import INK, WIDTH, Chart, panels, short, style
+from bench.charts.spreading import spread
 from bench.layout import ABSENT, Table, figures
 from bench.palette import colours, dashes
 

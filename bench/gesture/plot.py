@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -11,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from bench.charts.spreading import spread
 from bench.gesture.live import SPAN_S
 from bench.gesture.motion import AXES, RANGE_DPS, RANGE_G
 from bench.palette import BLACK, BLUE, GREEN, ORANGE, RED, SKY
@@ -181,20 +181,6 @@ class Plot:
             transform=axes.get_xaxis_transform(),
         )  # fmt: skip
         return text
-
-
-def spread(wanted: npt.NDArray[np.float64], apart: float) -> npt.NDArray[np.float64]:
-    """The heights (n,) nearest to those `wanted`, in the same order and at least `apart` from one another.
-
-    By least squares: the isotonic regression of the heights less what must lie between them (max-min formula:
-    Robertson, Wright and Dykstra, Order Restricted Statistical Inference, 1988, section 1.4).
-    """
-    order, places = np.argsort(wanted, kind="stable"), range(len(wanted))
-    free = wanted[order] - apart * np.arange(len(wanted))
-    nearest = [max(min(free[j : k + 1].mean() for k in places[i:]) for j in places[: i + 1]) for i in places]
-    heights = np.empty(len(wanted))
-    heights[order] = np.array(nearest) + apart * np.arange(len(wanted))
-    return heights
 
 
 def off_screen(title: str) -> Plot:

@@ -4,12 +4,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.optimize import isotonic_regression
 
 from bench.charts.chart import INK, WIDTH, panels, short, style
+from bench.charts.spreading import spread
 from bench.errors import UserError
 from bench.history import tables
 from bench.history.series import Point, Series
@@ -19,8 +18,7 @@ from bench.palette import colours, dashes
 PANEL_INCHES = 2.7
 MOST_PANELS = 24
 MOST_TICKS = 10
-POINTS = 72.0  # an inch
-LABEL_POINTS = 9.0  # a line of labels, of letters a little lower
+LABEL_SHARE = 0.07  # of a panel's height, for a line of labels
 _UNITS = {"bytes": (2.0**20, "MiB"), "share": (0.01, "%")}  # what values are divided by, and then called
 Steps = Mapping[str, Sequence[Step]]  # by the series' names
 Key = tuple[str, str, str, str]
@@ -42,14 +40,10 @@ def draw(found: Sequence[Series], steps: Steps) -> Figure:
     rows = -(-len(groups) // columns)
     with style():
         figure = Figure(figsize=(WIDTH, PANEL_INCHES * rows + 0.6), layout="constrained")
-        drawn = list(zip(panels(figure, len(groups), columns), groups.items(), strict=True))
-        for axes, (key, own) in drawn:
+        for axes, (key, own) in zip(panels(figure, len(groups), columns), groups.items(), strict=True):
             _panel(axes, own, steps, colour)
             axes.set_title(_title(key, len(groups), columns), fontsize=8)
         figure.supxlabel("commit", fontsize=8.5)
-        figure.draw_without_rendering()  # only then is it known how high a panel is
-        for axes, (_, own) in drawn:
-            _labels(axes, own)
     return figure
 
 
@@ -68,8 +62,8 @@ def _title(key: Key, count: int, columns: int) -> str:
 
 
 def _panel(axes: Axes, own: Sequence[Series], steps: Steps, colour: Mapping[str, str]) -> None:
-    places = _places(own)
-    names = list(places)
+    names = list(dict.fromkeys(_name(point) for point in sorted(_points(own), key=lambda point: point.when)))
+    places = {name: place for place, name in enumerate(names)}
     dash = dashes({one.name: colour[one.first.backend] for one in own})
     scale, unit = _unit(own)
     for one in own:
@@ -80,11 +74,7 @@ def _panel(axes: Axes, own: Sequence[Series], steps: Steps, colour: Mapping[str,
     axes.set_ylabel(unit)
     axes.grid(axis="y", linewidth=0.4, alpha=0.3)
     _look_at(axes, [point.value / scale for point in _points(own)])
-
-
-def _places(own: Sequence[Series]) -> Places:
-    names = dict.fromkeys(_name(point) for point in sorted(_points(own), key=lambda point: point.when))
-    return {name: place for place, name in enumerate(names)}
+    _labels(axes, own, places, scale)
 
 
 def _look_at(axes: Axes, medians: Sequence[float]) -> None:
@@ -124,31 +114,22 @@ def _line(axes: Axes, one: Series, places: Places, scale: float, colour: str, da
         axes.plot([places[_name(point)] for point in dirty], hollow, "o", color=colour, fillstyle="none", markersize=4)
 
 
-def _labels(axes: Axes, own: Sequence[Series]) -> None:
+def _labels(axes: Axes, own: Sequence[Series], places: Places, scale: float) -> None:
     """Each line's backend and last value at its end, moved apart where lines end close together."""
-    places, (scale, _) = _places(own), _unit(own)
-    ends = [(places[_name(one.points[-1])], one.points[-1].value / scale) for one in own]
-    heights = axes.transData.transform(ends)[:, 1] / axes.figure.dpi * POINTS
-    for one, end, rise in zip(own, ends, apart(heights, LABEL_POINTS) - heights, strict=True):
+    low, high = axes.get_ylim()
+    ends = [one.points[-1] for one in own]
+    heights = spread([end.value / scale for end in ends], LABEL_SHARE * (high - low))
+    for one, end, height in zip(own, ends, heights, strict=True):
         axes.annotate(
-            f"{short(one.first.backend)} {tables.amount(one.points[-1].value, one.first.unit)}",
-            end,
-            (6, rise),
+            f"{short(one.first.backend)} {tables.amount(end.value, one.first.unit)}",
+            (places[_name(end)], height),
+            (6, 0),
             textcoords="offset points",
             va="center",
-            fontsize=LABEL_POINTS - 1.5,
+            fontsize=7.5,
             color=INK,
             annotation_clip=False,
         )
-
-
-def apart(heights: npt.NDArray[np.float64], room: float) -> npt.NDArray[np.float64]:
-    """Return the heights, moved as little as may be (by least squares) to lie at least `room` apart, in their order."""
-    order = np.argsort(heights, kind="stable")
-    steps = room * np.arange(len(heights))
-    found = np.empty(len(heights))
-    found[order] = isotonic_regression(heights[order] - steps).x + steps
-    return found
 
 
 def _steps(axes: Axes, one: Series, steps: Sequence[Step], places: Places, colour: str) -> None:
