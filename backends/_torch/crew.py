@@ -11,6 +11,7 @@ import traceback
 import torch
 
 _BYTES = 4  # of a float32
+_PIECE = 2**16  # weights, of which a few pieces fit into a core's own cache
 
 
 class Alone:
@@ -87,13 +88,17 @@ def _examples(clients):
 def _train(lean, feed, targets, clients, examples, start, moved):
     """Leave in `moved` how far the clients bring the mean from `start`: their moves, by their share of `examples`.
 
-    A float32 sum of thousands of whole weights would be off by as much as these moved.
+    A float32 sum of thousands of whole weights would be off by as much as these moved. It goes by pieces, which lie in
+    the cache from the first of its steps to the last.
     """
     moved.zero_()
+    lean.block.copy_(start)
+    pieces = list(zip(*(part.split(_PIECE) for part in (moved, lean.block, start))))
     for client in clients:
-        lean.block.copy_(start)
         lean.train(client, feed, targets)
-        moved.add_(lean.block.sub_(start), alpha=client.examples / examples)
+        for far, own, own_start in pieces:
+            far.add_(own.sub_(own_start), alpha=client.examples / examples)
+            own.copy_(own_start)
 
 
 def _serve(connection, parents, lean, feed, targets, start, moved):

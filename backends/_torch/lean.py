@@ -1,9 +1,10 @@
 """The layer vocabulary laid out for a CPU's caches: the same arithmetic as `module`, with less memory moved.
 
 All weights lie in one block: a client starts by one copy and is averaged by one addition. Images are channels last, and
-the dense layer behind them has its columns in that order, so that flattening copies nothing. A dense layer takes its
-SGD step within its backward pass: the product that would be its gradient is added to the velocity, or to the weights,
-as it is made. A max-pool goes before the ReLU that it follows: the same maxima and gradients, of fewer values.
+the dense layer behind them has its inputs in that order, so that flattening copies nothing. A dense layer has its
+weights as (in, out), by which its products are made fastest, and takes its SGD step within its backward pass: the
+product that would be its gradient is added to the velocity, or to the weights, as it is made. A max-pool goes before
+the ReLU and the bias that it follows: the same maxima, and gradients of fewer values.
 """
 
 from collections import OrderedDict
@@ -66,20 +67,24 @@ class Lean:
         self.sgd.is_first = False
 
     def _rows(self, block):
-        """Each weight's own part of a block, as it is multiplied: a dense layer's (out, in), all others' flat."""
+        """Each weight's own part of a block, as it is multiplied: a dense layer's (in, out), all others' flat."""
         # .data: or autograd took a step on one weight for a change of all that share the block's memory
         parts = zip(self.shapes.values(), (own.data for own in block.split(self.sizes)))
-        return [own.view(shape) if len(shape) == 2 else own for shape, own in parts]
+        return [own.view(shape[::-1]) if len(shape) == 2 else own for shape, own in parts]
 
     def _canonical(self, block):
         """Views of a block's weights in the canonical order of their numbers, though not of memory."""
-        found = []
-        for (name, shape), own in zip(self.shapes.items(), block.split(self.sizes)):
-            if name == "{}.weight".format(self.behind_image):
-                channels, height, width = self.image
-                shape = (shape[0], channels, height, width)
-            found.append(_channels_last(own, shape) if len(shape) == 4 else own.view(shape))
-        return found
+        return [
+            self._in_order(name, own, shape) for (name, shape), own in zip(self.shapes.items(), block.split(self.sizes))
+        ]
+
+    def _in_order(self, name, own, shape):
+        if name == "{}.weight".format(self.behind_image):
+            channels, height, width = self.image
+            return own.view(height, width, channels, shape[0]).permute(3, 2, 0, 1)
+        if len(shape) == 2:
+            return own.view(shape[::-1]).t()
+        return _channels_last(own, shape) if len(shape) == 4 else own.view(shape)
 
     def _layer(self, layer):
         """What a layer does to its input, in training."""
@@ -87,6 +92,12 @@ class Lean:
         if kind == "conv":
             weight, bias = (self._parameter(layer["name"], part) for part in ("weight", "bias"))
             return lambda value: functional.conv2d(value, weight, bias)
+        if kind == "conv without bias":
+            weight = self._parameter(layer["name"], "weight")
+            return lambda value: functional.conv2d(value, weight)
+        if kind == "bias":
+            added = self._parameter(layer["name"], "bias").view(-1, 1, 1)
+            return lambda value: value.add_(added)
         if kind == "dense":
             weight, bias = (self.steps["{}.{}".format(layer["name"], part)] for part in ("weight", "bias"))
             anchor = torch.empty(0, requires_grad=True)  # without it the first layer would have no backward pass
@@ -166,13 +177,13 @@ class _Dense(torch.autograd.Function):
     def forward(ctx, value, anchor, weight, bias):
         ctx.save_for_backward(value)
         ctx.weight, ctx.bias = weight, bias
-        return torch.addmm(bias.weight, value, weight.weight.t())
+        return torch.addmm(bias.weight, value, weight.weight)
 
     @staticmethod
     def backward(ctx, gradient):
         (value,) = ctx.saved_tensors
-        before = gradient @ ctx.weight.weight if ctx.needs_input_grad[0] else None
-        ctx.weight.add_product(gradient.t(), value)
+        before = gradient @ ctx.weight.weight.t() if ctx.needs_input_grad[0] else None
+        ctx.weight.add_product(value.t(), gradient)
         ctx.bias.add(gradient.sum(dim=0))
         return before, None, None, None
 
@@ -207,9 +218,14 @@ def _flattened(layers, shape):
 
 
 def _pool_first(layers):
-    """Return the layers with each max-pool before the ReLU that it followed."""
-    found = list(layers)
-    for place in range(len(found) - 1):
-        if (found[place]["kind"], found[place + 1]["kind"]) == ("relu", "pool"):
-            found[place : place + 2] = found[place + 1], found[place]
+    """Return the layers with each max-pool before the ReLU that it followed, and before the bias of a convolution."""
+    found = []
+    for layer in layers:
+        found.append(layer)
+        kinds = [own["kind"] for own in found[-3:]]
+        if kinds[-2:] == ["relu", "pool"]:
+            found[-2:] = reversed(found[-2:])
+        if kinds == ["conv", "relu", "pool"]:
+            conv = found[-3]
+            found[-3:-1] = {**conv, "kind": "conv without bias"}, found[-2], {**conv, "kind": "bias"}
     return found
