@@ -211,10 +211,15 @@ class Adapter(Backend):
     def _samples(self, client, feed):
         """Return images float32 (n, height, width, channel) and labels of all the client's batches, end to end."""
         order = np.concatenate(client.batches)
-        fed = [np.asarray(samples) for samples in feed([batch for batch in client.batches if len(batch)])]
         channels, height, width = self.shape
-        samples = np.concatenate([np.empty((0, channels, height, width), np.uint8), *fed])
-        return _channels_last(samples), self.labels[order]
+        images = np.empty((len(order), height, width, channels), np.uint8)
+        start = 0
+        for fed in feed([batch for batch in client.batches if len(batch)]):
+            stop = start + len(fed)
+            for channel, plane in enumerate(np.moveaxis(np.asarray(fed), 1, 0)):  # faster than to move the axis of all
+                images[start:stop, ..., channel] = plane
+            start = stop
+        return scaled(images), self.labels[order]
 
     def _private_dataset(self, client, feed):
         images, labels = self._samples(client, feed)
@@ -253,18 +258,6 @@ def _as_averaging_does():
         "server_optimizer_fn": tff.learning.optimizers.build_sgdm(1.0),
         "loop_implementation": tff.learning.LoopImplementation.DATASET_ITERATOR,  # 20-25 % less CPU than reduce
     }
-
-
-def _channels_last(samples):
-    """Return uint8 (n, channel, height, width) as `scaled` float32 (n, height, width, channel).
-
-    A channel at a time, which takes numpy less than half as long as to move the axis.
-    """
-    count, channels, height, width = samples.shape
-    found = np.empty((count, height, width, channels), np.float32)
-    for channel in range(channels):
-        found[..., channel] = scaled(samples[:, channel])
-    return found
 
 
 def _mask_seeds(client):
