@@ -28,7 +28,7 @@ class Fast:
         _refuse(job)
         self.threads = job.threads
         self.lean = Lean(job.layers, job.training, job.shape, weights)
-        self.way = job.way or (job.variant if job.variant != "fast" else None)
+        self.way = job.variant if job.variant in ("lean", "crew") else job.way
         self.seconds = {}
         if self.way is None:
             self.seconds = self._race(job, weights, eager)
