@@ -8,11 +8,10 @@ import statistics
 import time
 
 WARM_UPS = 2  # laps of one step: what is made on first use, and how long a lap takes
-FEWEST_TURNS, TURNS = 3, 9  # of each way, until one is ahead in all of its laps; one turn, where a lap is long
-LAP_S = 0.4  # about what a lap should take, at least
-AGAIN = 50  # at most: laps of one way end to end, where they can't be made long enough
-STEPS = 8  # a client, at most
-CLIENTS_A_THREAD = 2  # at most: more of them tell no more
+FEWEST_TURNS, TURNS = 3, 7  # of each way, until one is ahead in all of its laps; one turn, where a lap is long
+LAP_S = 0.5  # about what a lap should take: what is done once a round may not weigh much more in it than in a round
+AGAIN = 100  # at most: laps of one way end to end, where they can't be made long enough
+CLIENTS_A_THREAD = 2  # that the first laps have, and a lap at least
 
 
 def run(ways, clients, threads):
@@ -21,7 +20,7 @@ def run(ways, clients, threads):
     clients: a cohort, of whose clients and batches as many are trained as a lap takes. This process may not have had
     more than one thread, see `crew.Crew`.
     """
-    cohort = clients[: CLIENTS_A_THREAD * threads]
+    fewest = CLIENTS_A_THREAD * threads
     fork = multiprocessing.get_context("fork")
     racers = {}
     for name, way in ways.items():
@@ -30,17 +29,17 @@ def run(ways, clients, threads):
         process.start()
         theirs.close()
         racers[name] = process, ours
-    lap = _cut(cohort, 1)
+    lap = _cut(clients[:fewest], 1)
     for _ in range(WARM_UPS):
         slowest = max(_timed(racer, lap) for _, racer in racers.values())
-    lap = _cut(cohort, max(1, min(STEPS, int(LAP_S / slowest))))
+    lap = _lap(clients, fewest, int(LAP_S / slowest * len(lap)))
     times = min(AGAIN, max(1, int(LAP_S / max(_timed(racer, lap) for _, racer in racers.values()))))
     laps = {name: [] for name in racers}
-    fewest, most = (FEWEST_TURNS, TURNS) if slowest < LAP_S else (1, 1)
-    for turn in range(1, most + 1):
-        for name, (_, racer) in racers.items():
-            laps[name].append(_timed(racer, lap, times))
-        if turn >= fewest and _is_decided(laps.values()):
+    turns = range(1, TURNS + 1) if slowest < LAP_S else [FEWEST_TURNS]
+    for turn in turns:
+        for name in racers if turn % 2 else reversed(racers):
+            laps[name].append(_timed(racers[name][1], lap, times))
+        if turn >= FEWEST_TURNS and _is_decided(laps.values()):
             break
     for process, racer in reversed(list(racers.values())):
         racer.close()
@@ -51,6 +50,12 @@ def run(ways, clients, threads):
 def _is_decided(laps):
     """Whether the slowest lap of one way is faster than all laps of the others."""
     return any(max(own) < min(min(other) for other in laps if other is not own) for own in laps)
+
+
+def _lap(clients, fewest, steps):
+    """Return about `steps` steps of a cohort: of its `fewest` first clients, or a multiple where these have fewer."""
+    own = max(1, min(steps // min(fewest, len(clients)), max(len(client.batches) for client in clients)))
+    return _cut(clients[: fewest * max(1, steps // own // fewest)], own)
 
 
 def _cut(clients, steps):
