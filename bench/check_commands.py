@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from bench.regression.check import Display, Rules
     from bench.regression.subjects import Asked
 
+MAX_SLOWDOWN, MAX_ACCURACY_DROP = "5%", "1%"
+
 
 def check(
     against: Annotated[
@@ -34,10 +36,10 @@ def check(
     scale: Annotated[float | None, typer.Option(metavar="F", help="A shorter version, as of bench run.")] = None,
     max_slowdown: Annotated[
         str, typer.Option(metavar="SHARE", help="How much slower, or larger, is still well: 5% or 0.05.")
-    ] = "5%",
+    ] = MAX_SLOWDOWN,
     max_accuracy_drop: Annotated[
         str, typer.Option(metavar="SHARE", help="How much lower the accuracy may be: 1% is one point.")
-    ] = "1%",
+    ] = MAX_ACCURACY_DROP,
     confidence: Annotated[
         str, typer.Option(metavar="SHARE", help="That no verdict of this check is wrong by chance.")
     ] = "99%",
@@ -110,8 +112,12 @@ def check(
             raise UserError(f"{option} {path}: there is no folder {path.parent}")
         if path is not None and path.is_dir():
             raise UserError(f"{option} {path}: is a folder; give a file")
-    if self_test and any((against, junit, summary, history, as_json, undecided)):
-        told = "--against, --junit, --summary, --history, --json and --undecided are not for it"
+    ruled = (max_slowdown, max_accuracy_drop) != (MAX_SLOWDOWN, MAX_ACCURACY_DROP)
+    if self_test and any((against, ruled, junit, summary, history, as_json, undecided)):
+        told = (
+            "--against, --max-slowdown, --max-accuracy-drop, --junit, --summary, --history, --json and --undecided are"
+            " not for it"
+        )
         raise UserError(f"--self-test compares identical code: {told}; --out keeps its result")
     if history is not None:
         recording.refuse_unusable(history)
@@ -135,10 +141,16 @@ def check(
     if summary is not None:
         with summary.open("a", encoding="utf-8") as file:
             file.write(github.summary(document))
-    if history is not None:
-        for told in recording.record_check(document, history):
-            console.print(told, markup=False, highlight=False, soft_wrap=True)
     code = verdicts.exit_code(document)
+    if history is not None:
+        try:
+            kept = recording.record_check(document, history)
+        except UserError as error:
+            if not code:
+                raise
+            kept = [f"--history {history}: nothing was kept: {error}"]
+        for told in kept:
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
     if code:
         raise typer.Exit(code)
 

@@ -24,9 +24,15 @@ def claim(out: Path, name: str, key: str, fresh: bool = False) -> Iterator[Path]
                 return
 
 
+KEPT = ".kept"  # a file that keeps a temporary folder
+
+
 @contextmanager
 def scratch(prefix: str) -> Iterator[Path]:
-    """A temporary folder for jobs; kept, where a UserError leaves, for the log that its message names."""
+    """A temporary folder for jobs.
+
+    Kept, where a UserError leaves, for the log that its message names, and where it holds a file `KEPT`.
+    """
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
         yield folder
@@ -34,7 +40,8 @@ def scratch(prefix: str) -> Iterator[Path]:
         if not (isinstance(error, UserError) and str(folder) in str(error)):
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    shutil.rmtree(folder, ignore_errors=True)
+    if not (folder / KEPT).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_unwritable(out: Path) -> None:

@@ -1,5 +1,6 @@
 """`bench history`: results by commit and machine in one file; where they step, as a picture, as files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -220,7 +221,7 @@ def steps(
     for name, one in clean.items():
         recent = [step for step in own[name] if len(one.points) - step.place <= within]
         reaches = one.points[-1].commit == newest
-        if reaches and recent and tables.is_worse(one, recent[-1]):
+        if reaches and recent and tables.is_worse(one, replace(recent[-1], before=recent[0].before)):
             raise typer.Exit(1)
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import events, runner, shipped, spec
+from bench import events, jobs, runner, shipped, spec
 from bench.errors import UserError
 from bench.jobs import Job
 from bench.turns import TurnTaker
@@ -91,6 +91,8 @@ class LiveRounds:
         return {
             "backend": own.contender.label,
             "digests": own.cell.digests,
+            "spec": own.cell.cell.spec.model_dump(mode="json"),
+            "threads": jobs.threads(own.cell.cell.spec),
             "versions": versions,
             "round_s": list(self.seconds),
         }

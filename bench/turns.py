@@ -22,17 +22,18 @@ Event = Any
 class TurnTaker:
     """One job in one fresh process, which is imported and opened when it is entered, and then waits.
 
-    Its turns are: to load; each round; what follows the last round, evaluation, belongs to that. `slowdown` holds each
-    round back by that share of its seconds.
+    Its turns are: to load; each round; what follows a round, evaluation, belongs to that. `slowdown` holds each round
+    back by that share of its seconds. It evaluates every so many rounds; None: after the last alone.
     """
 
-    def __init__(self, job: Job, slowdown: float = 0.0) -> None:
+    def __init__(self, job: Job, slowdown: float = 0.0, evaluate_every: int | None = None) -> None:
         assert job.contender.environment is not None
         self.job = job
         self.seen: list[Event] = []
         self.outcome: process.Outcome | None = None
         self._python = job.contender.environment.python
         self._slowdown = slowdown
+        self._evaluate_every = evaluate_every or job.rounds
         self._turns = threading.Semaphore(0)
         self._heard: queue.Queue[Event | process.Outcome | Exception] = queue.Queue()
         self._thread = threading.Thread(target=self._execute, daemon=True)
@@ -43,7 +44,7 @@ class TurnTaker:
         told = jobs.told(self.job) | {
             "turns": True,
             "slowdown": self._slowdown,
-            "evaluate_every": self.job.rounds,
+            "evaluate_every": self._evaluate_every,
             "save_every": 0,
             "checkpoint_s": 0.0,
             "resume": None,

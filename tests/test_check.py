@@ -122,6 +122,27 @@ def test_who_stops_training_after_what_is_certified_has_won_nothing(bench: Bench
     assert gates == {"parity": True, "accuracy": True, "weights": False}
 
 
+def test_each_side_runs_in_the_way_that_its_own_probe_chose(bench: Bench, repository: Path) -> None:
+    chooses = (
+        "\n\nclass Adapter(Adapter):\n    def open(self, job, weights):\n"
+        "        assert job.way in (None, 'OWN'), job.way\n        super().open(job, weights)\n\n"
+        "    def way(self):\n        return 'OWN', {'OWN': 0.1}\n"
+    )
+    (repository / "mine.py").write_text(QUICK + chooses.replace("OWN", "old"))
+    git(repository, "commit", "-qam", "second")
+    (repository / "mine.py").write_text(QUICK + chooses.replace("OWN", "new"))
+    done = bench(*MINE, "--against=main", ONE_PAIR)
+    assert done.code == 3, done.err
+
+
+def test_a_failed_check_stays_one_where_its_history_keeps_nothing(bench: Bench, repository: Path) -> None:
+    (repository / "mine.py").write_text(adapter(0.04, trains=False))
+    done = bench(*MINE, "--against=main", ONE_PAIR, "--history=h.sqlite")
+    assert (done.code, "nothing was kept: " in done.err) == (1, True), done.err
+    empty = bench("history", "list", "--database=h.sqlite")
+    assert (empty.code, "this history holds no results yet" in empty.err) == (2, True), empty.err
+
+
 def test_two_files_of_one_name_are_refused(bench: Bench, repository: Path) -> None:
     (repository / "other").mkdir()
     (repository / "other" / "mine.py").write_text(SLOW)
@@ -221,7 +242,7 @@ def test_against_what_was_measured_before(bench: Bench, repository: Path) -> Non
     assert done.code == 1, done.err
     assert "The base was measured at another time: times are divided by" in " ".join(done.out.split())
     document = json.loads((repository / "c.json").read_text())
-    assert document["against"]["kind"] == "run"
+    assert (document["against"]["kind"], document["evaluate_every"]) == ("run", 1)
     assert len(document["backends"][0]["processes"]["base"]) == 4
     (repository / "mine.py").write_text(QUICK)
     done = bench(*MINE, "--against=c.json", "--confidence=60%", "--json")  # quicker than what c.json holds

@@ -493,9 +493,11 @@ def test_what_the_fixture_timed_is_a_round_of_its_backend():
     document = {"machine_info": {}, "commit_info": {}, "datetime": "2026-01-01", "benchmarks": [entry]}
     (row,) = pytest_benchmark.rows(document, lambda told: HEAD)
     assert (row.backend, row.framework, row.version, row.metric) == ("torch", "torch", "2.13.0", "round_s")
-    trained["digests"] = {"data": "e"}
-    (other,) = pytest_benchmark.rows(document, lambda told: HEAD)
-    assert other.series != row.series
+    for more in ({"digests": {"data": "e"}}, {"spec": {"training": {"momentum": 0.5}}, "threads": 1}, {"threads": 2}):
+        trained |= more
+        (other,) = pytest_benchmark.rows(document, lambda told: HEAD)
+        assert other.series != row.series
+        row = other
 
 
 def test_the_real_pytest_benchmark_compares_what_was_exported(tmp_path):
@@ -619,7 +621,7 @@ def check(**more) -> dict:
         "pairs": [{"order": "base", "base": side(1), "head": side(2)}] * 2,
         "processes": {"base": [side(1)] * 2, "head": [side(2)] * 2},
         "phases": [],
-        "gates": [{"gate": gate, "passed": True, "told": ""} for gate in ("parity", "accuracy", "epsilon", "rounds")],
+        "gates": [{"gate": gate, "passed": True, "told": ""} for gate in ("parity", "accuracy", "epsilon", "weights")],
     }  # fmt: skip
     return {
         "schema": "bench.check/1", "experiment": "quick", "digests": {"data": "d", "weights": "w"},
@@ -647,7 +649,7 @@ def test_rows_of_a_check_are_those_of_head():
     assert row.source == "check"
 
 
-@pytest.mark.parametrize("gate", ["parity", "rounds"])
+@pytest.mark.parametrize("gate", ["parity", "weights"])
 def test_a_check_of_other_work_is_not_kept(gate):
     document = check()
     document["backends"][0]["gates"] = [{"gate": gate, "passed": False, "told": ""}]
@@ -666,7 +668,8 @@ def test_a_check_that_lacks_something_is_told(key):
 def test_a_check_is_recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "history.sqlite"
-    recording.refuse_unusable(path)
+    with pytest.raises(UserError, match="name it by --commit"):
+        recording.refuse_unusable(path)
     assert recording.record_check(check(), path) == [f"6 new rows in {path}"]
     assert recording.record_check(check(), path)[1] == "6 rows were there already"
     assert {row.metric for row in database.read(path)} == rows_of(check()).keys()
@@ -729,6 +732,8 @@ def test_a_dirty_tree_is_recorded_as_such(repository):
     assert (named.hash, named.dirty, named.branch) == (own.hash, False, "trunk")
     told = commits.measured(None, commits.Commit(own.hash, dirty=True), repository)
     assert told == own
+    git(repository, "tag", "v1")
+    assert commits.measured("v1", None, repository).branch is None
     strange = commits.Commit(commit(5), None, "other")
     assert commits.measured(None, strange, repository) == strange
 
@@ -793,6 +798,13 @@ def test_a_step_up_fails_where_it_is_asked_to(bench, tmp_path):
     newer = [replace(row, source="check") for row in line(np.ones(50))]
     database.add(path, newer)
     assert bench(*told, "--fail").code == 0  # the newest commit is of another series, which has no step
+
+
+@pytest.mark.parametrize(("levels", "code"), [([1, 2, 1.8], 1), ([1, 2, 0.9], 0)])
+def test_of_several_steps_the_level_now_counts(bench, tmp_path, levels, code):
+    database.add(tmp_path / "h.sqlite", line(noise(60, 2, 0.01) * np.repeat(levels, 20)))
+    told = bench("history", "steps", "--database", "h.sqlite", "--fail", "--within", "50")
+    assert (told.code, told.out.count(" between ")) == (code, 2), told.out
 
 
 def test_dirty_commits_are_shown_and_make_no_step(tmp_path, bench):

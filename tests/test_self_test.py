@@ -56,6 +56,15 @@ def test_without_a_pair_of_every_series_there_is_nothing_to_judge(record, error,
         record({"n": 1}, {"n": 2}, error)
 
 
+def test_the_log_that_is_named_is_kept(record, monkeypatch, tmp_path):
+    monkeypatch.setattr(selftest.folders.tempfile, "mkdtemp", lambda **_: str(tmp_path))
+    _, said = record({}, {}, {}, UserError(f"torch (head) was not measured: see {tmp_path}/pair/stderr.log"))
+    assert str(tmp_path) in said[0] and tmp_path.exists()
+    (tmp_path / selftest.folders.KEPT).unlink()
+    record({}, {}, {}, FAILED)
+    assert not tmp_path.exists()
+
+
 def test_a_pair_of_changed_files_does_not_count(record):
     texts = iter([["before"]] * 5 + [["after"]])
     recorded, said = record(*({"n": number} for number in range(1, 9)), texts=lambda: next(texts))

@@ -46,7 +46,9 @@ def test_the_strategy_of_a_spec_is_the_variant_s(run):
     assert tff["status"] == "skipped" and "timing.strategy = fast" in tff["reason"]
 
 
-@pytest.mark.parametrize("setting", ["privacy.noise_multiplier=1", "training.compile=true", "data.loader=framework"])
+@pytest.mark.parametrize(
+    "setting", ["privacy.noise_multiplier=1", "training.compile=true", "data.loader=framework", "timing.cache=cold"]
+)
 def test_what_only_the_eager_loop_does_is_skipped_with_the_reason(run, setting):
     finished = run("--backends=torch+fast", "--repeats=1", f"--set={setting}", "--allow-skips")
     assert finished.code == 0, finished.err

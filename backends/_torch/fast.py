@@ -85,5 +85,7 @@ def _refuse(job):
         raise Unsupported(told.format("training.compile"), {**mine, "training": {"compile": True}})
     if job.loading.loader != "gather":
         raise Unsupported(told.format("a framework's loader"), {**mine, "loading": {"loader": job.loading.loader}})
+    if job.cache == "cold":  # the crew keeps the files mapped, and the system what is mapped
+        raise Unsupported(told.format("timing.cache = cold"), {**mine, "cache": "cold"})
     if job.passes:
         raise Unsupported(told.format("passes of loading"))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+PREDICTED_AT_ONCE = 500  # samples: of more, activations would fill the memory
 # canonical part of a weight's name -> torch's own
 _PARTS = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
 
@@ -81,3 +82,20 @@ def set_weights(tensors, values):
 def get_weights(tensors):
     """Return the tensors as canonical numpy float32 copies."""
     return OrderedDict((name, tensor.cpu().numpy().copy()) for name, tensor in tensors.items())
+
+
+def predict(model, inputs, device="cpu"):
+    """Return the logits, float32 numpy (n, classes), of `inputs`, float32 numpy (n, channel, height, width)."""
+    model.eval()
+    with torch.no_grad():
+        logits = [
+            model(torch.from_numpy(inputs[start : start + PREDICTED_AT_ONCE]).to(device)).cpu()
+            for start in range(0, len(inputs), PREDICTED_AT_ONCE)
+        ]
+    return torch.cat(logits).numpy()
+
+
+def wait(device):
+    """Wait until what was asked of a torch device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()

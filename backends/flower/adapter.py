@@ -49,8 +49,6 @@ os.environ["FLWR_HOME"] = os.path.join(tempfile.gettempdir(), "flwr")
 from _flower.planned import PlannedAverage
 from _flower.simulation import Simulation
 
-PREDICTED_AT_ONCE = 500
-
 
 class Adapter(Backend):
     """The server's weights are canonical numpy arrays; each message carries all of them, batch statistics included."""
@@ -86,13 +84,7 @@ class Adapter(Backend):
 
     def predict(self, inputs):
         module.set_weights(self.tensors, self.current)
-        self.model.eval()
-        with torch.no_grad():
-            logits = [
-                self.model(torch.from_numpy(inputs[start : start + PREDICTED_AT_ONCE]))
-                for start in range(0, len(inputs), PREDICTED_AT_ONCE)
-            ]
-        return torch.cat(logits).numpy()
+        return module.predict(self.model, inputs)
 
 
 class Feed:
@@ -115,4 +107,4 @@ def _refuse(job):
         told = "training.compile: every actor of Flower's would compile for itself"
         raise Unsupported(told, {"training": {"compile": True}})
     if job.cache == "cold":
-        raise Unsupported("data.cache = cold: Flower's actors keep the files mapped", {"cache": "cold"})
+        raise Unsupported("timing.cache = cold: Flower's actors keep the files mapped", {"cache": "cold"})

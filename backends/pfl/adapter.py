@@ -45,8 +45,6 @@ from pfl.model.pytorch import PyTorchModel
 
 from bench.backend import Backend, Mechanism, Unsupported
 
-PREDICTED_AT_ONCE = 500
-
 
 class Adapter(Backend):
     """Local SGD by a new `torch.optim.SGD` for each user; centrally SGD of rate 1, to make the mean the new model."""
@@ -99,7 +97,7 @@ class Adapter(Backend):
 
     def load(self, files, loading):
         self.targets = torch.from_numpy(np.array(files.labels)).to(self.device)
-        self._wait()
+        module.wait(self.device)
         return feeding.feeder(files, loading)
 
     def round(self, work, feed):
@@ -113,7 +111,7 @@ class Adapter(Backend):
         )
         statistics, metrics = self.simulation.gather_results(model, self.algorithm, central_context=context)
         self.algorithm.process_aggregated_statistics(context, metrics, model, statistics)
-        self._wait()
+        module.wait(self.device)
 
     def _batches(self, client):
         """Yield inputs and targets of the client's batches in order; its masks follow from its seed."""
@@ -140,14 +138,4 @@ class Adapter(Backend):
         return module.get_weights(self.tensors)
 
     def predict(self, inputs):
-        self.network.eval()
-        with torch.no_grad():
-            logits = [
-                self.network(torch.from_numpy(inputs[start : start + PREDICTED_AT_ONCE]).to(self.device)).cpu()
-                for start in range(0, len(inputs), PREDICTED_AT_ONCE)
-            ]
-        return torch.cat(logits).numpy()
-
-    def _wait(self):
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        return module.predict(self.network, inputs, self.device)

@@ -86,7 +86,7 @@ class Adapter(Backend):
 
     def load(self, files, loading):
         self.targets = torch.from_numpy(np.array(files.labels)).to(self.device)
-        self._wait()
+        module.wait(self.device)
         feed = feeding.feeder(files, loading)
         if self.fast:
             self.fast.attach(feed, self.targets)
@@ -103,7 +103,7 @@ class Adapter(Backend):
             module.set_weights(self.tensors, self.fast.average(work.clients, start))
         else:
             self._average(work.clients, feed, start)
-        self._wait()
+        module.wait(self.device)
 
     def _average(self, clients, feed, start):
         # Moves are added up: a float32 sum of thousands of whole weights is off by as much as these moved.
@@ -168,14 +168,4 @@ class Adapter(Backend):
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
 
     def predict(self, inputs):
-        self.model.eval()
-        with torch.no_grad():
-            logits = [
-                self.model(torch.from_numpy(inputs[start : start + 500]).to(self.device)).cpu()
-                for start in range(0, len(inputs), 500)
-            ]
-        return torch.cat(logits).numpy()
-
-    def _wait(self):
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        return module.predict(self.model, inputs, self.device)

@@ -8,25 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import record, spec
+from bench import record
 from bench.data.wording import quoted
 from bench.errors import UserError
 from bench.history import pytest_benchmark
 from bench.history.commits import HASH, Commit
 from bench.history.rows import CALIBRATED, UNITS, Row, digest, from_document, moment
+from bench.history.settings import unusual
 from bench.regression import verdicts
 
 HISTORY = "bench.history/1"
 ALLOWED = (
     f"a run folder, or JSON of bench check ({verdicts.SCHEMA}), bench history export ({HISTORY}) or pytest-benchmark"
 )
-# What neither changes what is computed nor how long it takes; `source` is told by the data's digest, and `threads` by
-# the machine, where they are counted.
-_APART = {
-    "data": ("source",),
-    "timing": ("repeats", "threads", "evaluate_every", "save_every", "checkpoint_s", "silence_s"),
-}
-_NOT_THE_SAME_WORK = ("parity", "rounds")
+_NOT_THE_SAME_WORK = ("parity", "weights")
 CommitOf = Callable[[Commit | None], Commit]
 Document = Mapping[str, Any]
 Values = Mapping[str, Sequence[float | str | None]]
@@ -90,7 +85,7 @@ def _of_runs(document: Document, commit_of: CommitOf) -> Collected:
     notes = []
     for cell in document["cells"]:
         name = document["experiment"]["name"] + (f" [{cell['name']}]" if cell["name"] else "")
-        settings = {"digests": cell["digests"], "settings": _settings(cell["spec"])}
+        settings = {"digests": cell["digests"], "settings": unusual(cell["spec"])}
         by_backend: dict[str, list[Document]] = {}
         for run in cell["runs"]:
             if run["status"] == "done":
@@ -124,23 +119,6 @@ def _values_of_runs(runs: Sequence[Document], calibration: Document | None) -> V
     }
 
 
-def _settings(own: Document) -> dict[str, Any]:
-    """What a spec sets other than by default, so that a setting that is new in a later fedbench parts no series."""
-    usual = spec.Spec().model_dump(mode="json")
-    found: dict[str, Any] = {}
-    for section, settings in own.items():
-        if not isinstance(settings, Mapping) or not isinstance(usual.get(section), Mapping):
-            pairs = {section: settings} if settings != usual.get(section) else {}
-        else:
-            pairs = {
-                f"{section}.{key}": value
-                for key, value in settings.items()
-                if key not in _APART.get(section, ()) and value != usual[section].get(key)
-            }
-        found |= pairs
-    return found
-
-
 def _of_check(document: Document, commit_of: CommitOf) -> Collected:
     """A row a metric and backend, of head alone."""
     subject = document["subject"]
@@ -151,11 +129,11 @@ def _of_check(document: Document, commit_of: CommitOf) -> Collected:
     rows: list[Row] = []
     notes = []
     for entry in document["backends"]:
-        failed = [gate["gate"] for gate in entry["gates"] if not gate["passed"]]
-        if set(failed) & set(_NOT_THE_SAME_WORK):
+        failed = [gate["gate"] for gate in entry["gates"] if not gate["passed"] and gate["gate"] in _NOT_THE_SAME_WORK]
+        if failed:
             notes.append(f"{entry['head']} failed the gate of {failed[0]}: it is left out")
             continue
-        settings = {"digests": document["digests"], "settings": _settings(document["spec"])}
+        settings = {"digests": document["digests"], "settings": unusual(document["spec"])}
         about = _About(document, "check", document["experiment"], entry["head"], entry["versions"]["head"], settings)
         calibrated = statistics.median(document["calibration"]["head_s"])
         rows += about.rows(commit, _values_of_processes(entry["processes"]["head"], calibrated))

@@ -9,6 +9,7 @@ from bench.errors import UserError
 from bench.history.rows import moment
 
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+BRANCHES = "refs/heads/"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ def head(folder: Path) -> Commit:
     """Return the commit that is checked out; dirty where a file that git follows differs from it."""
     found, problem = _git(folder, "rev-parse", "--verify", "HEAD")
     if found is None:
-        raise UserError(f"{folder.resolve()}: no commit to record results for ({problem}); name it by --commit")
+        raise UserError(
+            f"{folder.resolve()}: no commit to record results for ({problem}); name it by --commit of bench history add"
+        )
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")[0]
     branch = _git(folder, "branch", "--show-current")[0]
     return replace(_named(found, folder), branch=branch or None, dirty=bool(changes))
@@ -63,8 +66,9 @@ def _named(ref: str, folder: Path) -> Commit:
         told = f"--commit {ref}: no such commit in the repository of {folder.resolve()}"
         raise UserError(f"{told}; allowed: what git knows there, or a full hash")
     when = _git(folder, "show", "-s", "--format=%cI", found)[0]
-    branch = _git(folder, "rev-parse", "--abbrev-ref", ref)[0]
-    return Commit(found, moment(when) if when else None, branch if branch != "HEAD" else None)
+    full = _git(folder, "rev-parse", "--symbolic-full-name", ref)[0] or ""  # nothing of HEAD~1
+    branch = full.removeprefix(BRANCHES) if full.startswith(BRANCHES) else None
+    return Commit(found, moment(when) if when else None, branch)
 
 
 def _git(folder: Path, *arguments: str) -> tuple[str | None, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.history.commits import HASH, Commit
 from bench.history.rows import UNITS, Row, digest, from_document, moment
+from bench.history.settings import unusual
 
 OWN = "fedbench_history"
 SOURCE = "pytest-benchmark"
@@ -47,7 +48,7 @@ def rows(document: Document, commit_of: Callable[[Commit | None], Commit]) -> It
             facts=facts,
             source=SOURCE,
             experiment=entry["fullname"],
-            digest=digest(work | ({"digests": trained["digests"]} if trained else {})),
+            digest=digest(work | (_trained(trained) if trained else {})),
             backend=trained["backend"] if trained else "pytest",
             framework=versions.get("framework"),
             version=versions.get("version"),
@@ -55,6 +56,12 @@ def rows(document: Document, commit_of: Callable[[Commit | None], Commit]) -> It
             unit=UNITS[metric],
             values=tuple(stats.get("data") or [stats["median"]]),
         )
+
+
+def _trained(told: Document) -> dict[str, Any]:
+    """What says what a round computed, and how; earlier files tell digests alone."""
+    own: dict[str, Any] = {"digests": told["digests"]}
+    return own | ({"settings": unusual(told["spec"]), "threads": told["threads"]} if "spec" in told else {})
 
 
 def _told(info: Document) -> Commit | None:

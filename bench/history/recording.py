@@ -32,6 +32,7 @@ def record_check(document: Mapping[str, Any], database_file: Path) -> list[str]:
 
 def refuse_unusable(database_file: Path) -> None:
     """Raise UserError where `record_check` would, before what is to be recorded has taken its time."""
+    commits.head(Path.cwd())
     database.add(database_file, [])
 
 

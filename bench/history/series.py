@@ -127,6 +127,8 @@ def _has(row: Row, key: str, value: str) -> bool:
 
 
 def _missing(rows: Sequence[Row], wanted: Mapping[str, Any]) -> str:
+    if not rows:
+        return "this history holds no results yet; bench history add RUN keeps those of a run folder"
     for key, value in wanted.items():
         if not any(_has(row, key, value) for row in rows):
             there = sorted({str(getattr(row, key)) for row in rows})

@@ -15,7 +15,10 @@ from bench.regression.verdicts import SCHEMA
 
 @dataclass(frozen=True)
 class Baseline:
-    """Processes by backend, as sides of pairs, and their versions; `calibrated` are the kernel's seconds."""
+    """Processes by backend, as sides of pairs, and their versions; `calibrated` are the kernel's seconds.
+
+    evaluate_every: rounds; None for once, after the last, as a check does.
+    """
 
     kind: str
     path: Path
@@ -28,6 +31,7 @@ class Baseline:
     processes: Mapping[str, list[Process]]
     versions: Mapping[str, Mapping[str, Any]]
     epsilons: Mapping[str, float | None]
+    evaluate_every: int | None = None
 
 
 def read(path: Path) -> Baseline:
@@ -85,11 +89,17 @@ def _of_run(path: Path, comparison: Mapping[str, Any]) -> Baseline:
         processes=processes,
         versions={run["backend"]: run["versions"] for run in cell["runs"]},
         epsilons={run["backend"]: _epsilon(run["privacy"]) for run in cell["runs"]},
+        evaluate_every=cell["spec"]["timing"]["evaluate_every"],
     )
 
 
 def _epsilon(spent: Mapping[str, Any] | None) -> float | None:
-    return None if spent is None else float(spent["epsilon_pld"])
+    return None if spent is None else _number(spent["epsilon_pld"])
+
+
+def _number(epsilon: float | str | None) -> float | None:
+    """What `privacy.plain` told."""
+    return None if epsilon is None else float(epsilon)
 
 
 def _process(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,5 +135,6 @@ def _of_check(path: Path, document: Mapping[str, Any]) -> Baseline:
         calibrated=tuple(calibrated["head_s"]),
         processes={entry["backend"]: list(entry["processes"]["head"]) for entry in document["backends"]},
         versions={entry["backend"]: entry["versions"]["head"] for entry in document["backends"]},
-        epsilons={entry["backend"]: entry["epsilon"]["head"] for entry in document["backends"]},
+        epsilons={entry["backend"]: _number(entry["epsilon"]["head"]) for entry in document["backends"]},
+        evaluate_every=document.get("evaluate_every"),
     )

@@ -53,7 +53,7 @@ def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
         for label, outcome in skipped.items():
             raise UserError(f"{label} can't be checked: {outcome.reason}")
         timed = {job.contender.label: job for job in task.repeats if job.repeat == 1}
-        measuring = [_measuring(contest, subject, timed[contest.head.label], rules) for contest in subject.contests]
+        measuring = [_measuring(contest, subject, timed, rules) for contest in subject.contests]
         is_certified = all(certificates.get(head.label, {}).get("verdict") != "fail" for head in heads)
         budget_s = rules.budget_s if is_certified else 0.0  # more than once isn't worth the time
         calibrated = _measure(subject, measuring, budget_s, folder, display)
@@ -63,7 +63,8 @@ def run(subject: Subject, rules: Rules, display: Display) -> dict[str, Any]:
     for contest, own in zip(subject.contests, measuring, strict=True):
         epsilons = _epsilons(subject, contest)
         passed = gates.of(own, certificates.get(contest.head.label), epsilons, rules.max_accuracy_drop)
-        backends.append(document.backend(subject, contest, own) | {"epsilon": epsilons, "gates": passed})
+        told = {side: privacy.plain(epsilon) for side, epsilon in epsilons.items()}
+        backends.append(document.backend(subject, contest, own) | {"epsilon": told, "gates": passed})
     notes = [
         f"{base.label} fails its certificate: its times are of something else: {certificates[base.label]['reason']}"
         for base in subject.changed_bases
@@ -78,14 +79,17 @@ def verdicts(backends: int) -> int:
     return backends * (len(PHASES) + len(gates.BY_CHANCE))
 
 
-def _measuring(contest: Contest, subject: Subject, job: Job, rules: Rules) -> Measuring:
+def _measuring(contest: Contest, subject: Subject, timed: Mapping[str, Job], rules: Rules) -> Measuring:
+    job = timed[contest.head.label]
     settings = (rules.max_slowdown, rules.confidence, verdicts(len(subject.contests)))
     if contest.base is not None:
-        base = Side(replace(job, cell=subject.base, contender=contest.base))
+        probe = timed.get(contest.changed, job).probe  # its own, where it has one: the ways to run may differ
+        base = Side(replace(job, cell=subject.base, contender=contest.base, probe=probe))
         return Paired({"base": base, "head": Side(job)}, *settings)
     assert subject.baseline is not None
     bases = _bases(subject.baseline, contest.label)
-    return Unpaired(Side(job), bases, subject.baseline.calibrated, *settings)
+    head = Side(job, evaluate_every=subject.baseline.evaluate_every)  # which changes the times of rounds
+    return Unpaired(head, bases, subject.baseline.calibrated, *settings)
 
 
 def _bases(baseline: Baseline, label: str) -> Sequence[Mapping[str, Any]]:

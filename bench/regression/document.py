@@ -48,6 +48,7 @@ def make(
             "head_s": list(calibrated),
         },
         "backends": list(backends),
+        "evaluate_every": earlier.evaluate_every if earlier else None,
         "notes": list(subject.notes),
     }
     return found | {"verdict": overall(found)}

@@ -94,7 +94,7 @@ def _properties(document: Document, backend: Part) -> Iterator[tuple[str, Any]]:
     yield from ((f"digest.{key}", value) for key, value in document["digests"].items())
     yield from ((f"machine.{key}", value) for key, value in document["machine"].items())
     for side in ("base", "head"):
-        versions = backend["versions"][side] or {}  # of a file they aren't known
+        versions = backend["versions"][side]
         yield from ((f"{side}.{key}", value) for key, value in versions.items() if value is not None)
     for phase in backend["phases"]:
         told = ((key, phase[key]) for key in ("ratio", "low", "high", "base", "head", "pairs", "looks"))

@@ -27,10 +27,18 @@ SIDES = ("base", "head")
 
 @dataclass(frozen=True)
 class Side:
-    """What one side of a pair runs: a timed job, perhaps held back by a share of each round (`slowdown`)."""
+    """What one side of a pair runs: a timed job, perhaps held back by a share of each round (`slowdown`).
+
+    evaluate_every: rounds; None for once, after the last.
+    """
 
     job: Job
     slowdown: float = 0.0
+    evaluate_every: int | None = None
+
+    def taking_turns(self, folder: Path) -> TurnTaker:
+        """Return it as a process that takes turns."""
+        return TurnTaker(replace(self.job, folder=folder), self.slowdown, self.evaluate_every)
 
 
 def run(sides: Mapping[str, Side], first: str, folder: Path) -> dict[str, Any]:
@@ -40,10 +48,7 @@ def run(sides: Mapping[str, Side], first: str, folder: Path) -> dict[str, Any]:
     """
     order = sorted(sides, key=lambda name: name != first)
     with ExitStack() as stack:
-        takers = {
-            name: stack.enter_context(TurnTaker(replace(sides[name].job, folder=folder / name), sides[name].slowdown))
-            for name in order
-        }
+        takers = {name: stack.enter_context(sides[name].taking_turns(folder / name)) for name in order}
         for step in range(sides[first].job.rounds + 1):  # the first is loading
             for name in order if step % 2 == 0 else reversed(order):
                 takers[name].turn()

@@ -62,6 +62,8 @@ def record(subject: Subject, budget_s: float, display: Display) -> Recorded:
             except (UserError, KeyboardInterrupt) as error:
                 if not all(found.values()):
                     raise
+                if str(folder) in str(error):
+                    (folder / folders.KEPT).touch()  # for the log that is named
                 display.say(f"ended after {len(took)} pairs, which stand: {str(error) or 'interrupted'}")
                 break
             found[slowed].append(pair)

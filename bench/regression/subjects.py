@@ -44,6 +44,11 @@ class Contest:
     head: Contender
     base: Contender | None
 
+    @property
+    def changed(self) -> str:
+        """The label that the base has a certificate by, if it isn't the head's."""
+        return f"{self.label} (base)"
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -65,7 +70,7 @@ class Subject:
     def changed_bases(self) -> list[Contender]:
         """The bases whose certificate isn't that of their heads, under labels of their own."""
         return [
-            replace(contest.base, label=f"{contest.label} (base)")
+            replace(contest.base, label=contest.changed)
             for contest in self.contests
             if contest.base is not None and not _is_same(contest)
         ]
@@ -135,9 +140,7 @@ def against_version(asked: Asked, display: runner.Display) -> Subject:
     cell = _prepared(asked.load(), display)
     contest = Contest(second, _ready(second, *head, "head", display), _ready(first, *base, "base", display))
     told = {"kind": "version", "name": first, "commit": None, "told": first}
-    return Subject(
-        told, _told(gittree.around(Path.cwd())) | {"told": second}, asked.load().name, cell, cell, (contest,)
-    )
+    return Subject(told, _here() | {"told": second}, asked.load().name, cell, cell, (contest,))
 
 
 def against_itself(asked: Asked, display: runner.Display) -> Subject:
@@ -182,7 +185,15 @@ def _alone(asked: Asked, display: runner.Display, with_base: bool) -> Subject:
         plugin, version, variant = plugins.requested(request)
         own = _ready(request, plugin, version, variant, "head", display)
         contests.append(Contest(own.label, own, own if with_base else None))
-    return Subject({}, _told(gittree.around(Path.cwd())), asked.load().name, cell, cell, tuple(contests))
+    return Subject({}, _here(), asked.load().name, cell, cell, tuple(contests))
+
+
+def _here() -> dict[str, Any]:
+    """The tree around the current folder, where git can tell: to compare with no commit it isn't needed."""
+    try:
+        return _told(gittree.around(Path.cwd()))
+    except UserError:
+        return _told(None)
 
 
 def _told(tree: gittree.Tree | None) -> dict[str, Any]:

@@ -123,10 +123,10 @@ def last_line(document: Document) -> str:
 
 
 def upgrades(document: Document) -> Iterator[str]:
-    """Yield a line for every backend whose framework isn't the same on both sides; of a file it isn't known."""
+    """Yield a line for every backend whose framework isn't the same on both sides."""
     for backend in document["backends"]:
-        base, head = (backend["versions"][side] and _version(backend["versions"][side]) for side in ("base", "head"))
-        if base and base != head:
+        base, head = (_version(backend["versions"][side]) for side in ("base", "head"))
+        if base != head:
             yield f"{backend['backend']}: {head} against {base}."
 
 
