@@ -8,8 +8,8 @@ import statistics
 import time
 
 WARM_UPS = 2  # laps of one step: what is made on first use, and how long a lap takes
-FEWEST_TURNS, TURNS = 3, 7  # of each way, until one is ahead in all of its laps; one turn, where a lap is long
-LAP_S = 0.5  # about what a lap should take: what is done once a round may not weigh much more in it than in a round
+FEWEST_TURNS, TURNS = 3, 5  # of each way, until one is ahead in all of its laps; one turn, where a lap is long
+LAP_S = 1.0  # about what a lap should take: what is done once a round may not weigh much more in it than in a round
 AGAIN = 100  # at most: laps of one way end to end, where they can't be made long enough
 CLIENTS_A_THREAD = 2  # that the first laps have, and a lap at least
 
@@ -65,7 +65,7 @@ def _cut(clients, steps):
 def _timed(racer, lap, times=1):
     """Return the seconds of a lap, of so many end to end.
 
-    Before several one is run that doesn't count: threads of the way before spin for a while, waiting for more.
+    A step before them doesn't count: threads of the way before spin for a while, waiting for more, and nothing is warm.
     """
     racer.send((lap, times))
     try:
@@ -83,8 +83,7 @@ def _serve(connection, parents, way):
         train = way()
         while True:
             lap, times = connection.recv()
-            if times > 1:
-                train(lap)
+            train(_cut(lap, 1))
             began = time.perf_counter()
             for _ in range(times):
                 train(lap)
