@@ -56,9 +56,9 @@ def document(*backends: dict[str, Any], undecided: str = "exit 3", **more: Any) 
 
 
 def document_of_a_file(*backends: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A check against a baseline, of which there are no pairs and no versions are known."""
+    """A check against a baseline, of which there are no pairs."""
     for own in backends:
-        own |= {"pairs": [], "base": None, "versions": own["versions"] | {"base": None}}
+        own |= {"pairs": [], "base": None}
     own = document(*backends, **more)
     own["against"] = {"kind": "baseline", "name": "base.json", "commit": None, "told": "base.json, of yesterday"}
     own["calibration"]["base_s"] = [0.2]
