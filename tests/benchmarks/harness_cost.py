@@ -8,13 +8,16 @@ ratios, harness / bare script, with the interval of `bench.ratios`: of the secon
 that pass between giving a turn and its answer, in which all is that the harness does around a round, and of the CPU
 seconds in that time, of a process with its children (the first round is warm-up, and the last is followed by
 evaluation: neither counts). On a busy machine only the CPU seconds tell anything, and with --set timing.threads=1,
-since threads that wait for each other burn them. Exit code 1 where the final weights differ.
+since threads that wait for each other burn them. Exit code 1 where the final weights differ, or what is given.
 
 Processes of one framework differ from each other, by 10 % where it is TFF. --together has both train in one process,
 the worker's, as bench run starts it: what is left is what the adapter and the harness add to a round. What they would
 do to the whole process is seen without --together only. TFF has the luck of the draw even then: each time it compiles
 the same computation, a round of quick ends up about 10 % faster or slower. So the script is lent the adapter's, unless
---own. What is left of luck is told by --twin, in which a second such script takes the harness' place.
+--own, and the calls of it are clocked. Both give it the same, of which digests are compared in the last round: where it
+takes longer for one than for the other, that is noise of the machine. One more ratio has each of these calls take what
+they take in the middle. What is left of luck without that is told by --twin, in which a second such script takes the
+harness' place.
 
 Both run with the allocator's thresholds fixed. As glibc has them, they follow from what a process frees first, and
 decide whether a training step's memory comes from the system anew each time: that makes a process slower than its equal
@@ -33,7 +36,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -48,7 +51,7 @@ from bench.errors import UserError
 from bench.spec import Model
 
 ALLOWED = 1.01  # harness / bare script
-LENT = {"tff": ("process",)}  # what is compiled
+LENT = {"tff": {"process": "next"}}  # what is compiled, and what trains a round by it
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 HERE = Path(__file__).parent
 ARRAYS = ("cohort_offsets", "slot_batches", "slot_examples", "slot_seeds", "batch_samples", "batch_offsets")
@@ -56,11 +59,15 @@ ARRAYS = ("cohort_offsets", "slot_batches", "slot_examples", "slot_seeds", "batc
 
 @dataclass
 class Side:
-    """Seconds of each round: by its own clock, as they pass for who waits, and the CPU's meanwhile."""
+    """Seconds of each round: by its own clock, as they pass for who waits, and the CPU's meanwhile.
+
+    evened: as waited for, but for calls of what both sides are lent, each of which counts what they take in the middle.
+    """
 
     own: list[float] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    evened: list[float] = field(default_factory=list)
 
     def take(self, train: Callable[[], float], pid: int) -> None:
         """Train a round, and note what it took process `pid`."""
@@ -72,11 +79,15 @@ class Side:
 
 @dataclass
 class Pair:
-    """The harness and the bare script, and whether they ended in the same weights."""
+    """The harness and the bare script, whether they ended in the same weights, and gave what they are lent the same.
+
+    alike: None where that isn't asked.
+    """
 
     harness: Side
     bare: Side
     same: bool
+    alike: bool | None = None
 
 
 Trained = Callable[[jobs.Job, Path, Path], Pair]
@@ -186,14 +197,18 @@ def in_turn(job: jobs.Job, script: Path, folder: Path) -> Pair:
     return Pair(harness, bare, _same(_final(job), folder))
 
 
-def together(job: jobs.Job, script: Path, folder: Path, lent: Sequence[str] = (), with_twin: bool = False) -> Pair:
+def together(
+    job: jobs.Job, script: Path, folder: Path, lent: Mapping[str, str] | None = None, with_twin: bool = False
+) -> Pair:
     """Train `job` by both in one process, and `lent` of the adapter's attributes by both, see `together.py`."""
     plugin = job.contender.plugin
+    given = HERE / f"given_{plugin.name}.py"
     stands_for = {
         "adapter": str(plugin.path),
         "script": str(script),
         "settings": str(told_to_the_script(job, folder)),
-        "lent": lent,
+        "lent": lent or {},
+        "given": str(given) if lent else None,
         "twin": str(told_to_the_script(job, folder / "twin")) if with_twin else None,
     }
     job.folder.mkdir(parents=True)
@@ -201,10 +216,16 @@ def together(job: jobs.Job, script: Path, folder: Path, lent: Sequence[str] = ()
     header = replace(plugin.header, needs=tuple(map(str, plugin.needed)))
     both = replace(plugin, path=HERE / "together.py", header=header)
     _run(replace(job, contender=replace(job.contender, plugin=both)))
-    seconds = json.loads((job.folder / "together-seconds.json").read_text())
+    answer = json.loads((job.folder / "together-seconds.json").read_text())
+    seconds, told_given = answer["seconds"], answer["given"]
+    harness = Side(own=seconds["own"], waited=seconds["waited"])
     bare = Side(own=seconds["bare"], waited=seconds["bare"])
+    if lent:
+        common = statistics.median(seconds["own lent"][1:-1] + seconds["bare lent"][1:-1])
+        for side, name in ((harness, "own lent"), (bare, "bare lent")):
+            side.evened = [waited - within + common for waited, within in zip(side.waited, seconds[name], strict=True)]
     final = folder / "twin" / "weights.npz" if with_twin else _final(job)
-    return Pair(Side(own=seconds["own"], waited=seconds["waited"]), bare, _same(final, folder))
+    return Pair(harness, bare, _same(final, folder), told_given["own"] == told_given["bare"] if lent else None)
 
 
 def _run(job: jobs.Job) -> None:
@@ -300,7 +321,7 @@ def main() -> int:
         os.environ.update(ALLOCATOR)
     train = in_turn
     if arguments.together:
-        lent = () if arguments.own else LENT.get(arguments.backend, ())
+        lent = None if arguments.own else LENT.get(arguments.backend)
         train = partial(together, lent=lent, with_twin=arguments.twin)
     with tempfile.TemporaryDirectory(prefix="harness-cost-") as folder:
         try:
@@ -320,9 +341,12 @@ def main() -> int:
     print("  " + told(pairs, "waited", "as waited for"))
     if not arguments.together:
         print("  " + told(pairs, "cpu", "CPU seconds"))
-    same = sum(one.same for one in pairs)
+    same, alike = sum(one.same for one in pairs), sum(one.alike is not False for one in pairs)
+    if any(one.harness.evened for one in pairs):
+        print("  " + told(pairs, "evened", "with the framework's call, which both give the same, as long for both"))
+        print(f"what that call is given the same to the bit: {alike} of {len(pairs)}")
     print(f"final weights the same to the bit: {same} of {len(pairs)}")
-    return 0 if same == len(pairs) else 1
+    return 0 if same == alike == len(pairs) else 1
 
 
 if __name__ == "__main__":
