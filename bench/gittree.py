@@ -27,6 +27,20 @@ class Tree:
         return f"working tree ({self.commit[:7]}, {self.changed} file{'s' * (self.changed > 1)} changed)"
 
 
+def git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
+    """Return what git says of the repository that `folder` is in, which it locks for nothing.
+
+    Raises subprocess.CalledProcessError, with git's words in English, and OSError where git can't be started.
+    """
+    done = subprocess.run(
+        ["git", "--no-optional-locks", "-C", str(folder), *arguments],
+        env={**os.environ, "LC_ALL": "C", **(environ or {})},
+        capture_output=True,
+        check=True,
+    )
+    return os.fsdecode(done.stdout).strip()
+
+
 def around(folder: Path) -> Tree | None:
     """Return the working tree that `folder` is in; None where it is in none.
 
@@ -34,9 +48,9 @@ def around(folder: Path) -> Tree | None:
     was ever committed.
     """
     try:
-        root = Path(_git(folder, "rev-parse", "--show-toplevel"))
-        commit = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+        root = Path(git(folder, "rev-parse", "--show-toplevel"))
+        commit = git(root, "rev-parse", "--verify", "HEAD^{commit}")
+        changed = git(root, "status", "--porcelain", "--untracked-files=no")
     except FileNotFoundError:
         raise UserError("git is not installed, or not on PATH") from None
     except subprocess.CalledProcessError as error:
@@ -52,9 +66,9 @@ def around(folder: Path) -> Tree | None:
 def commit(root: Path, ref: str) -> str:
     """Return the full hash of a ref's commit. Raises UserError where there is no such thing."""
     try:
-        return _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+        return git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
     except subprocess.CalledProcessError:
-        is_shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
+        is_shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
         hint = "; this clone is shallow: git fetch --unshallow (GitHub: actions/checkout with fetch-depth: 0)"
         told = f"--against {ref}: no such commit, run folder or file" + (hint if is_shallow else "")
         raise UserError(told) from None
@@ -71,20 +85,10 @@ def checked_out(root: Path, commit: str) -> Iterator[Path]:
         folder.mkdir()
         index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}
         try:
-            _git(root, "read-tree", commit, environ=index)
-            _git(root, "checkout-index", "--all", f"--prefix={folder}/", environ=index)
+            git(root, "read-tree", commit, environ=index)
+            git(root, "checkout-index", "--all", f"--prefix={folder}/", environ=index)
         except subprocess.CalledProcessError as error:
             raise UserError(
                 f"--against: {commit[:7]} can't be checked out: {os.fsdecode(error.stderr).strip()}"
             ) from None
         yield folder
-
-
-def _git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(
-        ["git", "--no-optional-locks", "-C", str(folder), *arguments],
-        env={**os.environ, "LC_ALL": "C", **(environ or {})},
-        capture_output=True,
-        check=True,
-    )
-    return os.fsdecode(done.stdout).strip()

@@ -129,6 +129,25 @@ def write_fifty(path: Path, writer: int, begin) -> None:
         database.add(path, [replace(ONE, commit=commit(number), values=(writer + 1, number + 1))])
 
 
+def make_each(paths: list[Path], writer: int, begin) -> None:
+    for path in paths:
+        begin.wait(timeout=60)
+        database.add(path, [replace(ONE, values=(writer + 1,))])
+
+
+def test_four_writers_may_make_the_file_at_once(tmp_path):
+    paths = [tmp_path / f"{number}.sqlite" for number in range(30)]
+    context = multiprocessing.get_context("fork")
+    begin = context.Barrier(4)
+    writers = [context.Process(target=make_each, args=(paths, number, begin)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    assert {len(database.read(path)) for path in paths} == {4}
+
+
 def test_eight_writers_at_once_lose_nothing(tmp_path):
     path = tmp_path / "history.sqlite"
     context = multiprocessing.get_context("fork")

@@ -1,11 +1,13 @@
 """Which commit was measured, as git tells it."""
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import UserError
+from bench.gittree import git
 from bench.history.rows import moment
 
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -74,10 +76,9 @@ def _named(ref: str, folder: Path) -> Commit:
 def _git(folder: Path, *arguments: str) -> tuple[str | None, str]:
     """Return what git says, and why where it says nothing."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, errors="replace", check=False
-        )
+        return git(folder, *arguments), ""
     except OSError as error:
         return None, f"git: {error.strerror}"
-    told = [line for line in done.stderr.splitlines() if line] or ["git found none"]
-    return (done.stdout.strip(), "") if done.returncode == 0 else (None, told[0])
+    except subprocess.CalledProcessError as error:
+        told = [line for line in os.fsdecode(error.stderr).splitlines() if line] or ["git found none"]
+        return None, told[0]

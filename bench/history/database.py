@@ -53,7 +53,9 @@ def add(path: Path, rows: Sequence[Row], patience_s: float = PATIENCE_S) -> Adde
     """
     new, known = 0, []
     with _opened(path, "rwc", patience_s) as connection:
+        connection.execute("BEGIN")  # another writer may be making it: what is looked at is of one moment
         _examined(connection, path)
+        connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")
         if _examined(connection, path):
             _create(connection)
