@@ -135,29 +135,27 @@ def make_each(paths: list[Path], writer: int, begin) -> None:
         database.add(path, [replace(ONE, values=(writer + 1,))])
 
 
-def test_four_writers_may_make_the_file_at_once(tmp_path):
-    paths = [tmp_path / f"{number}.sqlite" for number in range(30)]
+def begun_at_once(target, where, count: int) -> None:
+    """Run `target` in so many processes with (where, a number, a barrier), and see them all end well."""
     context = multiprocessing.get_context("fork")
-    begin = context.Barrier(4)
-    writers = [context.Process(target=make_each, args=(paths, number, begin)) for number in range(4)]
+    begin = context.Barrier(count)
+    writers = [context.Process(target=target, args=(where, number, begin)) for number in range(count)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert [writer.exitcode for writer in writers] == [0] * 4
+    assert [writer.exitcode for writer in writers] == [0] * count
+
+
+def test_four_writers_may_make_the_file_at_once(tmp_path):
+    paths = [tmp_path / f"{number}.sqlite" for number in range(30)]
+    begun_at_once(make_each, paths, 4)
     assert {len(database.read(path)) for path in paths} == {4}
 
 
 def test_eight_writers_at_once_lose_nothing(tmp_path):
     path = tmp_path / "history.sqlite"
-    context = multiprocessing.get_context("fork")
-    begin = context.Barrier(8)
-    writers = [context.Process(target=write_fifty, args=(path, number, begin)) for number in range(8)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0] * 8
+    begun_at_once(write_fifty, path, 8)
     found = sorted(row.values for row in database.read(path))
     assert found == sorted((writer + 1, number + 1) for writer in range(8) for number in range(50))
 
@@ -755,6 +753,11 @@ def test_a_dirty_tree_is_recorded_as_such(repository):
     assert commits.measured("v1", None, repository).branch is None
     strange = commits.Commit(commit(5), None, "other")
     assert commits.measured(None, strange, repository) == strange
+
+
+def test_a_branch_may_be_named_in_any_bytes(repository):
+    subprocess.run([b"git", b"-C", bytes(repository), b"checkout", b"-q", b"-b", b"caf\xe9"], check=True)
+    assert commits.measured(None, None, repository).branch == "caf\ufffd"
 
 
 @pytest.mark.parametrize("ref", ["nowhere", "--help", ""])

@@ -56,8 +56,8 @@ def head(folder: Path) -> Commit:
             f"{folder.resolve()}: no commit to record results for ({problem}); name it by --commit of bench history add"
         )
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")[0]
-    branch = _git(folder, "branch", "--show-current")[0]
-    return replace(_named(found, folder), branch=branch or None, dirty=bool(changes))
+    branch = _git(folder, "branch", "--show-current")[0] or ""
+    return replace(_named(found, folder), branch=_readable(branch) or None, dirty=bool(changes))
 
 
 def _named(ref: str, folder: Path) -> Commit:
@@ -69,8 +69,13 @@ def _named(ref: str, folder: Path) -> Commit:
         raise UserError(f"{told}; allowed: what git knows there, or a full hash")
     when = _git(folder, "show", "-s", "--format=%cI", found)[0]
     full = _git(folder, "rev-parse", "--symbolic-full-name", ref)[0] or ""  # nothing of HEAD~1
-    branch = full.removeprefix(BRANCHES) if full.startswith(BRANCHES) else None
+    branch = _readable(full.removeprefix(BRANCHES)) if full.startswith(BRANCHES) else None
     return Commit(found, moment(when) if when else None, branch)
+
+
+def _readable(name: str) -> str:
+    """Return a name that git may have in any bytes, without those that are no text."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _git(folder: Path, *arguments: str) -> tuple[str | None, str]:
@@ -80,5 +85,5 @@ def _git(folder: Path, *arguments: str) -> tuple[str | None, str]:
     except OSError as error:
         return None, f"git: {error.strerror}"
     except subprocess.CalledProcessError as error:
-        told = [line for line in os.fsdecode(error.stderr).splitlines() if line] or ["git found none"]
+        told = [line for line in error.stderr.decode(errors="replace").splitlines() if line] or ["git found none"]
         return None, told[0]
