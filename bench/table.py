@@ -253,13 +253,15 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     ]
     if comparison.get("sgemm_flops"):
         notes.append(
-            "GFLOP/s: what convolutions and dense layers compute over the seconds of a round; sgemm: numpy's"
-            f" product of float32 matrices of {throughput.SIDE} a side, on the same threads, in this run."
+            "GFLOP/s: what convolutions and dense layers compute over the seconds of a round, products of zeros counted"
+            f" where a backend skips them, too; sgemm: numpy's product of float32 matrices of {throughput.SIDE} a side,"
+            " on the same threads, in this run."
         )
     baseline = next((entry["b"] for entry in cell["ratios"] if entry["a"] in backends and entry["b"] in backends), None)
     if baseline:
         notes.insert(1, f"x = ratio to {baseline}, pair by pair, with its 95 % bootstrap interval.")
-    notes += [_way(name, runs) for name, runs in backends.items() if runs[0].get("way")]
+    ways = {name: runs[0]["way"] for name, runs in backends.items() if runs[0].get("way")}
+    notes += [_raced(name, way) for name, way in ways.items() if not name.endswith(f"+{way}")]
     notes += [_centralised(name) for name, runs in backends.items() if runs[0].get("centralised")]
     notes += [_resumption(run, warm) for run in cell["runs"] if run.get("resumed_after")]
     notes += overhead.warnings(backends)
@@ -271,8 +273,8 @@ def _cost_notes(comparison: Mapping[str, Any], cell: Cell, backends: Mapping[str
     return tuple(dict.fromkeys(notes))
 
 
-def _way(name: str, runs: Sequence[Run]) -> str:
-    return f"{name} ran the way that its race found fastest on this machine: {runs[0]['way']}."
+def _raced(name: str, way: str) -> str:
+    return f"{name} ran the way that its race found fastest on this machine: {way}."
 
 
 def _centralised(name: str) -> str:

@@ -123,7 +123,7 @@ def test_another_version_replaces_the_frameworks_and_loosens_the_rest():
     assert environments.requirements(tff, None) == list(tff.header.dependencies)
     with pytest.raises(UserError, match="has no framework version to choose"):
         plugins.requested("reference@1.0")
-    with pytest.raises(UserError, match=r"torch has no variant 'plain'; it has: fast, lean, crew"):
+    with pytest.raises(UserError, match=r"torch has no variant 'plain'; it has: fast, lean, crew, sparse"):
         plugins.requested("torch+plain")
 
 

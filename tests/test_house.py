@@ -12,7 +12,19 @@ from tests.conftest import ROOT
 
 IN_THE_WORKER = ("backend", "events", "forms", "images", "job", "meter", "pagecache", "worker")
 ALLOWED = {"numpy", "cv2", "bench", *sys.stdlib_module_names}
-FRAMEWORKS = {"torch", "tensorflow", "tensorflow_federated", "syft", "jax", "fedjax", "opacus", "pfl", "flwr", "ray"}
+FRAMEWORKS = {
+    "torch",
+    "numba",
+    "tensorflow",
+    "tensorflow_federated",
+    "syft",
+    "jax",
+    "fedjax",
+    "opacus",
+    "pfl",
+    "flwr",
+    "ray",
+}
 
 
 def imports(path: Path, language: tuple[int, int] | None = None) -> set[str]:

@@ -1,18 +1,22 @@
 """`timing.strategy = fast`, or torch+fast: the cohort is averaged in whichever way is the fastest on this machine.
 
-The ways, of which torch+lean and torch+crew take just the one: eager, the loop that everyone writes; lean, the same in
-one process with less memory moved (`lean`); crew, lean in one process a thread, with the clients dealt out among them
-(`crew`). All of them do the same arithmetic in another order of summation, and each gives the same weights bit for bit
-every time.
+The ways, of which torch+lean, torch+crew and torch+sparse take just the one: eager, the loop that everyone writes;
+lean, the same in one process with less memory moved (`lean`); crew, lean in one process a thread, with the clients
+dealt out among them (`crew`); sparse, a crew that doesn't multiply the zeros behind max-pooling, by loops of our own
+(`sparse`). All do the same arithmetic in another order of summation, and each gives the same weights bit for bit every
+time.
 """
+
+from functools import partial
 
 import numpy as np
 import torch
 from _torch import crew, race
-from _torch.lean import Lean
+from _torch.lean import Lean, has_zeros
 
 from bench.backend import Unsupported
 
+WAYS = "lean", "crew", "sparse"
 ROUNDS_LOOKED_AT = 10  # for the largest cohort, which the ways are measured with
 WORTH_IT = 0.9  # of eager's seconds, at most: laps are closer together than rounds, which tells for a crew's waking up
 
@@ -21,57 +25,68 @@ class Fast:
     """Averages cohorts. eager: the adapter's own function of (clients, feed, targets), raced against.
 
     The process may not have had more than one thread of torch's until `attach`, see `crew.Crew`.
-    way: eager, lean or crew; seconds: by way, of a lap of the race, empty where an earlier process had raced.
+    way: eager or one of `WAYS`; seconds: by way, of a lap of the race, empty where an earlier process had raced.
     """
 
     def __init__(self, job, weights, eager):
         _refuse(job)
-        self.threads = job.threads
-        self.lean = Lean(job.layers, job.training, job.shape, weights)
-        self.way = job.variant if job.variant in ("lean", "crew") else job.way
+        self.job = job
+        self.weights = weights
+        self.way = job.variant if job.variant in WAYS else job.way
         self.seconds = {}
         if self.way is None:
-            self.seconds = self._race(job, weights, eager)
+            self.seconds = self._race(eager)
             fastest = min(self.seconds, key=self.seconds.get)
             self.way = fastest if self.seconds[fastest] < WORTH_IT * self.seconds["eager"] else "eager"
+        self.lean = None if self.way == "eager" else self._lean(self.way)
         self.trainer = None
 
     def attach(self, feed, targets):
         """Train on these samples from now on."""
-        if self.way == "crew":
-            self.trainer = crew.Crew(self.threads, self.lean, feed, targets)
-        elif self.way == "lean":
-            self.trainer = crew.Alone(self.lean, feed, targets)
-        torch.set_num_threads(self.threads)
+        if self.lean:
+            self.trainer = self._trainer(self.way, self.lean, feed, targets)
+        torch.set_num_threads(self.job.threads)
 
     def average(self, clients, weights):
         """Return the clients' mean weights, from canonical torch tensors to canonical ones, by name."""
         return self.trainer.average(clients, weights)
 
-    def _race(self, job, weights, eager):
+    def _lean(self, way):
+        job = self.job
+        return Lean(job.layers, job.training, job.shape, self.weights, sparse=way == "sparse")
+
+    def _trainer(self, way, lean, feed, targets):
+        if way == "lean" or (way == "sparse" and self.job.threads == 1):
+            return crew.Alone(lean, feed, targets)
+        return crew.Crew(self.job.threads, lean, feed, targets)
+
+    def _race(self, eager):
+        job = self.job
         targets = torch.from_numpy(np.array(job.files.labels))
         samples = torch.randint(0, 256, (job.training.batch_size, *job.shape), dtype=torch.uint8)
-        start = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
+        start = {name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()}
 
         def feed(batches):
             return (samples[: len(batch)] for batch in batches)
 
-        def all_threads(train):
-            torch.set_num_threads(self.threads)
-            return train
-
-        def of(trainer):
+        def way_of(name):
+            if name == "eager":
+                torch.set_num_threads(job.threads)
+                return lambda clients: eager(clients, feed, targets)
+            trainer = self._trainer(name, self._lean(name), feed, targets)
+            torch.set_num_threads(job.threads)
             return lambda clients: trainer.average(clients, start)
 
-        ways = {
-            "eager": lambda: all_threads(lambda clients: eager(clients, feed, targets)),
-            "lean": lambda: all_threads(of(crew.Alone(self.lean, feed, targets))),
-        }
-        if self.threads > 1:
-            ways["crew"] = lambda: of(crew.Crew(self.threads, self.lean, feed, targets))
+        names = ["eager", "lean"]
+        if job.threads > 1:
+            names.append("crew")
+        if has_zeros(job.layers):
+            names.append("sparse")
         rounds = range(1, min(job.rounds, ROUNDS_LOOKED_AT) + 1)
         cohort = max((job.work(number).clients for number in rounds), key=len, default=[])
-        return race.run(ways, cohort, self.threads) if cohort else {"eager": 0.0}
+        return (
+            race.run({name: partial(way_of, name) for name in names}, cohort, job.threads) if cohort else {"eager": 0.0}
+        )
 
 
 def _refuse(job):

@@ -4,7 +4,8 @@ All weights lie in one block: a client starts by one copy and is averaged by one
 the dense layer behind them has its inputs in that order, so that flattening copies nothing. A dense layer has its
 weights as (in, out), by which its products are made fastest, and takes its SGD step within its backward pass: the
 product that would be its gradient is added to the velocity, or to the weights, as it is made. A max-pool goes before
-the ReLU and the bias that it follows: the same maxima, and gradients of fewer values.
+the ReLU and the bias that it follows: the same maxima, and gradients of fewer values. Where that is asked for, the
+zeros among these aren't multiplied (`sparse`).
 """
 
 from collections import OrderedDict
@@ -19,13 +20,16 @@ EPSILON, STATISTICS_MOVE = 1e-5, 0.1  # as bench.model has them
 class Lean:
     """The model of `layers`, trained by SGD as a `bench.job.Training` says; `weights` are canonical arrays.
 
-    shape: (channel, height, width) of a sample. block: float32 (all weights,), in an order of its own.
+    shape: (channel, height, width) of a sample. block: float32 (all weights,), in an order of its own. sparse: multiply
+    no zeros of the gradient of a convolution before a max-pool, where the model has one (`has_zeros`).
     """
 
-    def __init__(self, layers, training, shape, weights):
+    def __init__(self, layers, training, shape, weights, sparse=False):
         self.shapes = OrderedDict((name, value.shape) for name, value in weights.items())
         self.sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
-        self.image = _flattened(layers, shape)
+        images = _images(layers, shape)
+        self.widths = {layer["name"]: image[2] for layer, image in zip(layers, images) if layer["kind"] == "conv"}
+        self.image = images[-1]
         self.behind_image = next((layer["name"] for layer in layers if layer["kind"] == "dense"), None)
         self.block = torch.zeros(sum(self.sizes))
         velocity = torch.zeros_like(self.block)
@@ -35,7 +39,7 @@ class Lean:
             for name, own, own_velocity in zip(self.shapes, self._rows(self.block), self._rows(velocity))
         }
         self.by_autograd = []
-        self.layers = [self._layer(layer) for layer in _pool_first(layers)]
+        self.layers = [self._layer(layer) for layer in _pool_first(layers, sparse)]
 
     def write(self, weights, block):
         """Lay canonical torch `weights`, by name, out in a `block`."""
@@ -95,6 +99,12 @@ class Lean:
         if kind == "conv without bias":
             weight = self._parameter(layer["name"], "weight")
             return lambda value: functional.conv2d(value, weight)
+        if kind == "pooled conv":
+            from _torch import sparse  # which compiles: here, once for all processes of a crew
+
+            weight = self._parameter(layer["name"], "weight")
+            gradients = sparse.compiled(layer["in"], self.widths[layer["name"]], layer["kernel"], layer["size"])
+            return lambda value: sparse.PooledConvolution.apply(value, weight, gradients)
         if kind == "bias":
             added = self._parameter(layer["name"], "bias").view(-1, 1, 1)
             return lambda value: value.add_(added)
@@ -203,21 +213,28 @@ def _channels_last(part, shape):
     return part.view(out, height, width, channels).permute(0, 3, 1, 2)
 
 
-def _flattened(layers, shape):
-    """Return (channel, height, width) of what is flattened, where samples are of `shape`."""
+def _images(layers, shape):
+    """Return (channel, height, width) of what goes into each layer up to flatten, where samples are of `shape`."""
+    found = []
     channels, height, width = shape
     for layer in layers:
+        found.append((channels, height, width))
         if layer["kind"] == "conv":
             channels = layer["out"]
             height, width = (side - layer["kernel"] + 1 for side in (height, width))
         elif layer["kind"] == "pool":
             height, width = (side // layer["size"] for side in (height, width))
         elif layer["kind"] == "flatten":
-            return channels, height, width
+            return found
     raise ValueError("a model without a flatten layer")
 
 
-def _pool_first(layers):
+def has_zeros(layers):
+    """Whether the gradient of a convolution is mostly zeros: a max-pool stands behind it and its ReLU."""
+    return any(layer["kind"] == "pooled conv" for layer in _pool_first(layers, sparse=True))
+
+
+def _pool_first(layers, sparse):
     """Return the layers with each max-pool before the ReLU that it followed, and before the bias of a convolution."""
     found = []
     for layer in layers:
@@ -226,6 +243,8 @@ def _pool_first(layers):
         if kinds[-2:] == ["relu", "pool"]:
             found[-2:] = reversed(found[-2:])
         if kinds == ["conv", "relu", "pool"]:
-            conv = found[-3]
-            found[-3:-1] = {**conv, "kind": "conv without bias"}, found[-2], {**conv, "kind": "bias"}
+            conv, pool, relu = found[-3:]
+            bare = {**conv, "kind": "conv without bias"}, pool
+            both = {**conv, "kind": "pooled conv", "size": pool["size"]}
+            found[-3:] = *((both,) if sparse else bare), {**conv, "kind": "bias"}, relu
     return found

@@ -5,6 +5,7 @@
 #     "numpy==2.4.6",
 #     "opencv-python-headless==5.0.0.93",
 #     "opacus==1.6.0",
+#     "numba==0.68.1",
 #     "pillow==13.0.0",
 # ]
 #
@@ -16,6 +17,8 @@
 #     "_torch/feeding.py",
 #     "_torch/fast.py",
 #     "_torch/lean.py",
+#     "_torch/sparse.py",
+#     "_torch/row_sums.py",
 #     "_torch/crew.py",
 #     "_torch/race.py",
 #     "_torch/noise.py",
@@ -26,7 +29,7 @@
 # transport = "none"
 # loader = "DataLoader, a sample at a time"
 # decoder = "Pillow"
-# variants = ["fast", "lean", "crew"]
+# variants = ["fast", "lean", "crew", "sparse"]
 # ///
 """PyTorch: the federated loop that everyone writes, eager, one client after another."""
 
