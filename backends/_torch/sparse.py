@@ -38,9 +38,9 @@ class PooledConvolution(torch.autograd.Function):
     def backward(ctx, gradient):
         images, weight, places = ctx.saved_tensors
         given = _laid_out(gradient), _laid_out(places)
-        of_images, of_weight = None, torch.zeros_like(weight)
+        of_images, of_weight = None, torch.zeros_like(weight, memory_format=torch.channels_last)
         if ctx.needs_input_grad[0]:
-            of_images = torch.zeros_like(images)
+            of_images = torch.zeros_like(images, memory_format=torch.channels_last)
             ctx.gradients.add_images(*given, _laid_out(weight), _laid_out(of_images))
         ctx.gradients.add_weight(*given, _laid_out(images), _laid_out(of_weight))
         return of_images, of_weight, None
