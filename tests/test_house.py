@@ -15,6 +15,7 @@ ALLOWED = {"numpy", "cv2", "bench", *sys.stdlib_module_names}
 FRAMEWORKS = {
     "torch",
     "numba",
+    "llvmlite",
     "tensorflow",
     "tensorflow_federated",
     "syft",

@@ -3,8 +3,7 @@
 The ways, of which torch+lean, torch+crew and torch+sparse take just the one: eager, the loop that everyone writes;
 lean, the same in one process with less memory moved (`lean`); crew, lean in one process a thread, with the clients
 dealt out among them (`crew`); sparse, a crew that doesn't multiply the zeros behind max-pooling, by loops of our own
-(`sparse`). All do the same arithmetic in another order of summation, and each gives the same weights bit for bit every
-time.
+(`sparse`). All sum up the same in another order, and each gives the same weights bit for bit every time.
 """
 
 from functools import partial
@@ -53,7 +52,7 @@ class Fast:
 
     def _lean(self, way):
         job = self.job
-        return Lean(job.layers, job.training, job.shape, self.weights, sparse=way == "sparse")
+        return Lean(job.layers, job.training, job.shape, self.weights, skip_zeros=way == "sparse")
 
     def _trainer(self, way, lean, feed, targets):
         if way == "lean" or (way == "sparse" and self.job.threads == 1):
@@ -77,16 +76,16 @@ class Fast:
             torch.set_num_threads(job.threads)
             return lambda clients: trainer.average(clients, start)
 
+        rounds = range(1, min(job.rounds, ROUNDS_LOOKED_AT) + 1)
+        cohort = max((job.work(number).clients for number in rounds), key=len, default=[])
+        if not cohort:
+            return {"eager": 0.0}
         names = ["eager", "lean"]
         if job.threads > 1:
             names.append("crew")
         if has_zeros(job.layers):
             names.append("sparse")
-        rounds = range(1, min(job.rounds, ROUNDS_LOOKED_AT) + 1)
-        cohort = max((job.work(number).clients for number in rounds), key=len, default=[])
-        return (
-            race.run({name: partial(way_of, name) for name in names}, cohort, job.threads) if cohort else {"eager": 0.0}
-        )
+        return race.run({name: partial(way_of, name) for name in names}, cohort, job.threads)
 
 
 def _refuse(job):
@@ -104,3 +103,5 @@ def _refuse(job):
         raise Unsupported(told.format("timing.cache = cold"), {**mine, "cache": "cold"})
     if job.passes:
         raise Unsupported(told.format("passes of loading"))
+    if job.variant == "sparse" and not has_zeros(job.layers):
+        raise Unsupported("torch+sparse: in this model no max-pool follows a convolution and its ReLU")

@@ -20,11 +20,11 @@ EPSILON, STATISTICS_MOVE = 1e-5, 0.1  # as bench.model has them
 class Lean:
     """The model of `layers`, trained by SGD as a `bench.job.Training` says; `weights` are canonical arrays.
 
-    shape: (channel, height, width) of a sample. block: float32 (all weights,), in an order of its own. sparse: multiply
-    no zeros of the gradient of a convolution before a max-pool, where the model has one (`has_zeros`).
+    shape: (channel, height, width) of a sample. block: float32 (all weights,), in an order of its own.
+    skip_zeros: multiply none of the gradient of a convolution before a max-pool, where the model has one (`has_zeros`).
     """
 
-    def __init__(self, layers, training, shape, weights, sparse=False):
+    def __init__(self, layers, training, shape, weights, skip_zeros=False):
         self.shapes = OrderedDict((name, value.shape) for name, value in weights.items())
         self.sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
         images = _images(layers, shape)
@@ -39,7 +39,7 @@ class Lean:
             for name, own, own_velocity in zip(self.shapes, self._rows(self.block), self._rows(velocity))
         }
         self.by_autograd = []
-        self.layers = [self._layer(layer) for layer in _pool_first(layers, sparse)]
+        self.layers = [self._layer(layer) for layer in _pool_first(layers, skip_zeros)]
 
     def write(self, weights, block):
         """Lay canonical torch `weights`, by name, out in a `block`."""
@@ -230,11 +230,11 @@ def _images(layers, shape):
 
 
 def has_zeros(layers):
-    """Whether the gradient of a convolution is mostly zeros: a max-pool stands behind it and its ReLU."""
-    return any(layer["kind"] == "pooled conv" for layer in _pool_first(layers, sparse=True))
+    """Whether there is a convolution whose gradient has a max-pool's zeros: one follows it and its ReLU."""
+    return any(layer["kind"] == "pooled conv" for layer in _pool_first(layers, skip_zeros=True))
 
 
-def _pool_first(layers, sparse):
+def _pool_first(layers, skip_zeros):
     """Return the layers with each max-pool before the ReLU that it followed, and before the bias of a convolution."""
     found = []
     for layer in layers:
@@ -244,7 +244,9 @@ def _pool_first(layers, sparse):
             found[-2:] = reversed(found[-2:])
         if kinds == ["conv", "relu", "pool"]:
             conv, pool, relu = found[-3:]
-            bare = {**conv, "kind": "conv without bias"}, pool
-            both = {**conv, "kind": "pooled conv", "size": pool["size"]}
-            found[-3:] = *((both,) if sparse else bare), {**conv, "kind": "bias"}, relu
+            if skip_zeros:
+                pooled = [{**conv, "kind": "pooled conv", "size": pool["size"]}]
+            else:
+                pooled = [{**conv, "kind": "conv without bias"}, pool]
+            found[-3:] = [*pooled, {**conv, "kind": "bias"}, relu]
     return found

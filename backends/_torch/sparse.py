@@ -19,7 +19,7 @@ from torch.nn import functional
 
 _SIGNATURE = "void(float32[:,:,:,::1], int64[:,:,:,::1], float32[:,:,:,::1], float32[:,:,:,::1])"
 
-Gradients = namedtuple("Gradients", "size add_images add_weight")  # made by `compiled`
+Gradients = namedtuple("Gradients", "channels width kernel size add_images add_weight")  # made by `compiled`
 
 
 class PooledConvolution(torch.autograd.Function):
@@ -28,6 +28,9 @@ class PooledConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx, images, weight, gradients):
         """images: (image, channel, height, width). weight: (out, channel, kernel, kernel). gradients: `Gradients`."""
+        made_for = gradients.channels, gradients.width, gradients.kernel
+        if (images.shape[1], images.shape[3], weight.shape[2]) != made_for:  # its loops would write elsewhere
+            raise ValueError("gradients compiled for (channels, width, kernel) = {}".format(made_for))
         convolved = functional.conv2d(images, weight)
         pooled, places = functional.max_pool2d(convolved, gradients.size, return_indices=True)
         ctx.save_for_backward(images, weight, places)
@@ -38,7 +41,10 @@ class PooledConvolution(torch.autograd.Function):
     def backward(ctx, gradient):
         images, weight, places = ctx.saved_tensors
         given = _laid_out(gradient), _laid_out(places)
-        of_images, of_weight = None, torch.zeros_like(weight, memory_format=torch.channels_last)
+        of_images, of_weight = (
+            None,
+            torch.zeros_like(weight, memory_format=torch.channels_last),
+        )  # or it would be copied
         if ctx.needs_input_grad[0]:
             of_images = torch.zeros_like(images, memory_format=torch.channels_last)
             ctx.gradients.add_images(*given, _laid_out(weight), _laid_out(of_images))
@@ -114,4 +120,4 @@ def compiled(channels, width, kernel, size):
                         start = (image * image_height + down) * width * channels
                         add(added_to, to, images, start, starts[out], factors[out], counts[out])
 
-    return Gradients(size, add_images, add_weight)
+    return Gradients(channels, width, kernel, size, add_images, add_weight)

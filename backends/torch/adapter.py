@@ -6,6 +6,7 @@
 #     "opencv-python-headless==5.0.0.93",
 #     "opacus==1.6.0",
 #     "numba==0.68.1",
+#     "llvmlite==0.50.0",
 #     "pillow==13.0.0",
 # ]
 #

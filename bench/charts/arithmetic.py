@@ -37,8 +37,8 @@ def chart(comparison: Mapping[str, Any], cells: Sequence[Cell]) -> Chart | None:
     rows = tuple((name, *(throughput.told(own.get(one), peak) for one in backends)) for name, own in found.items())
     title = f"GFLOP/s in training, beside sgemm's {peak / 1e9:.0f}"
     summary = (
-        "What convolutions and dense layers compute over the seconds of a round; the dashed line is the best product of"
-        f" float32 matrices on the same threads, {figures(peak / 1e9)} GFLOP/s. "
+        "What convolutions and dense layers compute, products of zeros counted, over the seconds of a round; the dashed"
+        f" line is the best product of float32 matrices on the same threads, {figures(peak / 1e9)} GFLOP/s. "
         + "; ".join(
             f"{name}: " + ", ".join(f"{one} {value / peak:.0%}" for one, value in own.items())
             for name, own in found.items()
