@@ -1,7 +1,7 @@
 """Sums of rows that lie anywhere in an array, each times a factor: the innermost loop of `sparse`, for Numba.
 
-It is written in LLVM's terms. As a loop over arrays it ran at a tenth of the speed wherever LLVM didn't vectorise it,
-which reading it doesn't tell; and what it adds to went through memory for each row.
+It is written in LLVM's terms. A loop over arrays is many times slower wherever LLVM doesn't vectorise it, which reading
+it doesn't tell, and what it adds to goes through memory for each few rows.
 """
 
 import numba
